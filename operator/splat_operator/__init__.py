@@ -1,0 +1,1 @@
+"""A Kubernetes operator for trainings of 3D Gaussian splats."""

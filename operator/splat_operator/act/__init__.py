@@ -1,0 +1,1 @@
+"""Applies actions: server-side apply, status once, events after."""

@@ -1,0 +1,1 @@
+"""Pure: from the observed world to the actions wanted. One policy a file."""

@@ -1,0 +1,1 @@
+"""kopf registration, settings, health: the shell that starts it all."""

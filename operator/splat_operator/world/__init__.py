@@ -1,0 +1,1 @@
+"""What is observed, as immutable values: trainings, Jobs, pods, claims."""

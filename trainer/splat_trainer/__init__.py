@@ -1,0 +1,1 @@
+"""A trainer of 3D Gaussian splats on nerfstudio's gsplat."""

@@ -1,0 +1,1 @@
+"""Bytes to a scene: COLMAP models, cameras, images, undistortion, normalisation."""

@@ -1,0 +1,29 @@
+"""What the trainer promises to whoever starts it: configuration, exit codes, documents.
+
+Imports pydantic and nothing else, so that the operator can use it without torch.
+"""
+
+from splat_trainer.contract.config import TrainConfig
+from splat_trainer.contract.exit_codes import ExitCode
+from splat_trainer.contract.failure import TrainerError
+from splat_trainer.contract.progress import ProgressDocument, Stage
+from splat_trainer.contract.result import (
+    CheckpointRef,
+    Outcome,
+    OutputFile,
+    Reason,
+    ResultDocument,
+)
+
+__all__ = [
+    "CheckpointRef",
+    "ExitCode",
+    "Outcome",
+    "OutputFile",
+    "ProgressDocument",
+    "Reason",
+    "ResultDocument",
+    "Stage",
+    "TrainConfig",
+    "TrainerError",
+]

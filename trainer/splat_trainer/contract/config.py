@@ -1,0 +1,107 @@
+"""The training configuration: one model for flags, files, environment and the operator."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from splat_trainer.contract import environment
+from splat_trainer.contract.model import Document
+
+Strategy = Literal["default", "absgrad", "mcmc"]
+Device = Literal["auto", "cuda", "cpu"]
+Frame = Literal["capture", "normalized"]
+
+_ENVIRONMENT_FIELDS = {
+    environment.ITERATIONS: "iterations",
+    environment.DENSIFY_UNTIL_ITER: "densify_until_iteration",
+    environment.DENSIFICATION_INTERVAL: "densification_interval",
+}
+
+
+class TrainConfig(Document):
+    """How to train. What is not here is a constant in `optimize/schedule.py`."""
+
+    iterations: int = Field(30_000, ge=1, le=1_000_000, description="Training steps.")
+    densify_until_iteration: int = Field(
+        15_000, ge=0, description="Last step at which Gaussians are added or removed."
+    )
+    densification_interval: int = Field(
+        100, ge=1, le=10_000, description="Steps between two densifications."
+    )
+    sh_degree: int = Field(3, ge=0, le=3, description="Degree of the spherical harmonics.")
+    strategy: Strategy = Field(
+        "default",
+        description="How Gaussians are added and removed: default (3DGS), absgrad, or mcmc.",
+    )
+    max_gaussians: int | None = Field(
+        None, ge=1_000, le=50_000_000, description="Never hold more Gaussians than this."
+    )
+    max_side: int | None = Field(
+        None, ge=16, le=16_384, description="Downscale images to this longest side, in pixels."
+    )
+    holdout_every: int = Field(
+        8,
+        ge=0,
+        description="Every n-th image, by name, is held out of training and measured; 0: none.",
+    )
+    seed: int = Field(42, ge=0, le=2**32 - 1, description="Seed of every random draw.")
+    checkpoint_interval: int = Field(
+        0, ge=0, description="Steps between checkpoints; 0: only when the run is interrupted."
+    )
+    allow_missing_images: bool = Field(
+        False, description="Train without images that are missing or unreadable."
+    )
+    frame: Frame = Field(
+        "capture",
+        description="Coordinate frame of the exported splat: the capture's own, or normalized.",
+    )
+    device: Device = Field("auto", description="auto: a GPU if there is one, else the CPU.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scale_densification_with_a_short_run(cls, values: Any) -> Any:
+        """Half of a run shorter than 30,000 steps densifies, as half of a full one does."""
+        if not isinstance(values, Mapping):
+            return values
+        if {"densify_until_iteration", "densifyUntilIteration"} & set(values):
+            return values
+        try:
+            iterations = int(values.get("iterations", 30_000))
+        except (TypeError, ValueError):
+            return values  # the field's own validation tells it better
+        if iterations >= 30_000:
+            return values
+        return {**values, "densify_until_iteration": max(1, iterations // 2)}
+
+    @model_validator(mode="after")
+    def _combinations_make_sense(self) -> Self:
+        if self.densify_until_iteration > self.iterations:
+            raise ValueError(
+                f"densifyUntilIteration ({self.densify_until_iteration}) is after the last "
+                f"iteration ({self.iterations}): lower it, or raise iterations"
+            )
+        if self.strategy == "mcmc" and self.max_gaussians is None:
+            raise ValueError("strategy mcmc needs maxGaussians: it grows to that count")
+        return self
+
+    @classmethod
+    def environment_overrides(cls, environ: Mapping[str, str]) -> dict[str, str]:
+        """Pick the fields that environment variables set; an empty variable sets nothing."""
+        return {
+            field: environ[name].strip()
+            for name, field in _ENVIRONMENT_FIELDS.items()
+            if environ.get(name, "").strip()
+        }
+
+    def to_args(self) -> list[str]:
+        """Give the command-line flags that rebuild this configuration's set fields."""
+        args: list[str] = []
+        for name in sorted(self.model_fields_set):
+            value = getattr(self, name)
+            flag = "--" + name.replace("_", "-")
+            if isinstance(value, bool):
+                args.append(flag if value else f"--no-{flag[2:]}")
+            elif value is not None:
+                args += [flag, str(value)]
+        return args

@@ -1,0 +1,20 @@
+"""Names of the environment variables that the trainer reads."""
+
+ITERATIONS = "ITERATIONS"
+DENSIFY_UNTIL_ITER = "DENSIFY_UNTIL_ITER"
+DENSIFICATION_INTERVAL = "DENSIFICATION_INTERVAL"
+
+RESULT_PATH = "SPLAT_RESULT_PATH"
+"""File that gets the result document; a pod's is its termination message."""
+
+PROGRESS_URL = "SPLAT_PROGRESS_URL"
+"""HTTPS address that progress documents are POSTed to."""
+
+PROGRESS_TOKEN_FILE = "SPLAT_PROGRESS_TOKEN_FILE"  # noqa: S105 - a path
+"""File with the bearer token for it; read again at every post, as the kubelet rotates it."""
+
+PROGRESS_CA_FILE = "SPLAT_PROGRESS_CA_FILE"
+"""File with the certificate authority that signed the address's certificate."""
+
+S3_ENDPOINT_URL = "AWS_ENDPOINT_URL_S3"
+"""The S3 endpoint, under the name that boto3 and the AWS CLI read themselves."""

@@ -1,0 +1,31 @@
+"""The one exception that the trainer raises on purpose: it carries its own exit code."""
+
+from splat_trainer.contract.exit_codes import ExitCode
+from splat_trainer.contract.result import Reason
+
+_EXIT_CODES = {
+    Reason.TRAINED: ExitCode.DONE,
+    Reason.INTERRUPTED: ExitCode.INTERRUPTED,
+    Reason.INVALID_CAPTURE: ExitCode.DATA,
+    Reason.CAPTURE_NOT_FOUND: ExitCode.NOT_FOUND,
+    Reason.INVALID_CONFIGURATION: ExitCode.CONFIG,
+    Reason.STORAGE_UNAVAILABLE: ExitCode.STORAGE,
+    Reason.STORAGE_DENIED: ExitCode.CONFIG,
+    Reason.OUT_OF_GPU_MEMORY: ExitCode.CONFIG,
+    Reason.NO_GPU: ExitCode.CONFIG,
+    Reason.INTERNAL_ERROR: ExitCode.BUG,
+}
+
+
+class TrainerError(Exception):
+    """A failure with a reason; its text is one line on what, where and what to do."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code that tells whose fault this is."""
+        return _EXIT_CODES[self.reason]

@@ -1,0 +1,33 @@
+"""The progress document: where a run is, small enough to send every second."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from splat_trainer.contract.model import Document
+
+
+class Stage(StrEnum):
+    """What a run is doing."""
+
+    FETCHING = "Fetching"
+    LOADING = "Loading"
+    COMPILING = "Compiling"
+    TRAINING = "Training"
+    EVALUATING = "Evaluating"
+    EXPORTING = "Exporting"
+    UPLOADING = "Uploading"
+
+
+class ProgressDocument(Document):
+    """Where a run is. `iteration` counts finished training steps."""
+
+    stage: Stage
+    iteration: int = Field(0, ge=0)
+    iterations: int = Field(0, ge=0)
+    iterations_per_second: float | None = Field(None, ge=0)
+    eta_seconds: float | None = Field(None, ge=0)
+    loss: float | None = None
+    psnr: float | None = None
+    gaussians: int | None = Field(None, ge=0)
+    gpu_memory_bytes: int | None = Field(None, ge=0)

@@ -1,0 +1,1 @@
+"""The compiled CUDA kernels: how they are found, built and loaded."""

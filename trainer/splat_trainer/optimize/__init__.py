@@ -1,0 +1,1 @@
+"""Losses, optimizers, the schedule as data, and densification: one strategy a file."""

@@ -1,0 +1,1 @@
+"""Metrics, previews and the report page."""

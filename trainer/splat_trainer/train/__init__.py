@@ -1,0 +1,1 @@
+"""The loop that joins capture, rasterizer and optimizer; checkpoints; evaluation."""
