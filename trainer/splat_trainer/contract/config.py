@@ -86,6 +86,11 @@ class TrainConfig(Document):
         return self
 
     @classmethod
+    def environment_fields(cls) -> Mapping[str, str]:
+        """Which environment variable sets which field."""
+        return _ENVIRONMENT_FIELDS
+
+    @classmethod
     def environment_overrides(cls, environ: Mapping[str, str]) -> dict[str, str]:
         """Pick the fields that environment variables set; an empty variable sets nothing."""
         return {

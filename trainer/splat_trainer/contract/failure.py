@@ -12,6 +12,7 @@ _EXIT_CODES = {
     Reason.STORAGE_UNAVAILABLE: ExitCode.STORAGE,
     Reason.STORAGE_DENIED: ExitCode.CONFIG,
     Reason.OUT_OF_GPU_MEMORY: ExitCode.CONFIG,
+    Reason.OUT_OF_MEMORY: ExitCode.CONFIG,
     Reason.NO_GPU: ExitCode.CONFIG,
     Reason.INTERNAL_ERROR: ExitCode.BUG,
 }

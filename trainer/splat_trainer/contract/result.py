@@ -34,6 +34,7 @@ class Reason(StrEnum):
     STORAGE_UNAVAILABLE = "StorageUnavailable"
     STORAGE_DENIED = "StorageDenied"
     OUT_OF_GPU_MEMORY = "OutOfGpuMemory"
+    OUT_OF_MEMORY = "OutOfMemory"
     NO_GPU = "NoGpu"
     INTERNAL_ERROR = "InternalError"
 
