@@ -42,3 +42,31 @@ check: venv ## Format, lint, types, import contracts
 format: venv ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+.PHONY: test
+test: check unit cluster-tests ## All tests: unit, then everything on a real cluster
+
+.PHONY: unit
+unit: venv ## Tests without cluster or GPU
+	$(BIN)/pytest tests/unit
+
+.PHONY: cluster-tests
+cluster-tests: venv ## Tests on the project's own cluster, which it starts and removes
+	$(BIN)/pytest tests/cluster tests/e2e
+
+.PHONY: test-gpu
+test-gpu: ## Tests on a machine with an NVIDIA GPU, in whatever Python has torch
+	python3 -m pytest tests/gpu
+
+.PHONY: cluster-up cluster-down
+cluster-up: venv ## A real one-node Kubernetes on this machine
+	$(BIN)/python -m tests.cluster up
+cluster-down: venv ## Remove it
+	$(BIN)/python -m tests.cluster down
+
+# CAPTURE=folder trains a capture of yours; ITERATIONS and MAX_SIDE suit it to the machine.
+.PHONY: demo demo-down
+demo: venv ## Cluster up, operator installed, a SplatTraining followed to its PLY
+	$(BIN)/python -m deploy.demo up
+demo-down: venv ## Remove the demo's cluster
+	$(BIN)/python -m deploy.demo down
