@@ -70,8 +70,8 @@ class Gaussians:
         """The same values on another device."""
         return Gaussians.from_dict({name: tensor.to(device) for name, tensor in self})
 
-    def select(self, index: Tensor) -> Gaussians:
-        """The rows that an index or a mask names."""
+    def select(self, index: Tensor | slice) -> Gaussians:
+        """The rows that an index, a mask or a slice names."""
         return Gaussians.from_dict({name: tensor[index] for name, tensor in self})
 
     def replacing(self, **tensors: Tensor) -> Gaussians:

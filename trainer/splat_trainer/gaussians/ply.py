@@ -1,0 +1,176 @@
+"""The PLY file of 3D Gaussian Splatting, as graphdeco-inria/gaussian-splatting writes it.
+
+Binary little endian, one `vertex` element, 62 float32 properties: x y z, nx ny nz (zero),
+f_dc_0..2, f_rest_0..44 (all of red's, then green's, then blue's coefficients of bands 1 to 3),
+opacity (logit), scale_0..2 (logarithms), rot_0..3 (wxyz, of unit length).
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from splat_trainer.contract import TrainerError
+from splat_trainer.contract.result import Reason
+from splat_trainer.gaussians.gaussians import Gaussians, sh_rest_count
+
+_REST = sh_rest_count(3)
+PROPERTIES = (
+    *("x", "y", "z", "nx", "ny", "nz"),
+    *(f"f_dc_{i}" for i in range(3)),
+    *(f"f_rest_{i}" for i in range(3 * _REST)),
+    "opacity",
+    *(f"scale_{i}" for i in range(3)),
+    *(f"rot_{i}" for i in range(4)),
+)
+_ROWS_AT_ONCE = 1 << 16
+_HEADER_LIMIT = 16_384
+
+
+@dataclass(frozen=True)
+class PlyWritten:
+    """What was written; `dropped` rows held NaN or infinity."""
+
+    gaussians: int
+    dropped: int
+    bytes: int
+
+
+def write_ply(gaussians: Gaussians, path: Path) -> PlyWritten:
+    """Write all finite Gaussians to `path`, whole or not at all."""
+    finite = torch.stack(
+        [
+            tensor.flatten(1).isfinite().all(1) if tensor.dim() > 1 else tensor.isfinite()
+            for _, tensor in gaussians
+        ]
+    ).all(0)
+    finite &= gaussians.quats.norm(dim=1) > 0
+    count = int(finite.sum())
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
+    lines += [f"property float {name}" for name in PROPERTIES]
+    header = "\n".join([*lines, "end_header"]) + "\n"
+
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        with temporary.open("wb") as file:
+            file.write(header.encode("ascii"))
+            for rows in _rows(gaussians.select(finite)):
+                file.write(rows.data)
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise TrainerError(
+            Reason.STORAGE_UNAVAILABLE,
+            f"cannot write {path}: {error.strerror or error}: free some space there, "
+            f"{count * len(PROPERTIES) * 4 / 2**20:.0f} MiB are needed",
+        ) from error
+    return PlyWritten(count, len(gaussians) - count, size)
+
+
+def _rows(gaussians: Gaussians) -> Iterator[NDArray[np.float32]]:
+    """Blocks of rows [B, 62], little-endian float32."""
+    for start in range(0, len(gaussians), _ROWS_AT_ONCE):
+        block = gaussians.select(slice(start, start + _ROWS_AT_ONCE)).detach().to("cpu")
+        rows = np.zeros((len(block), len(PROPERTIES)), dtype="<f4")
+        rest = 3 * block.shN.shape[1]
+        rows[:, 0:3] = block.means
+        rows[:, 6:9] = block.sh0.squeeze(1)
+        by_channel = np.zeros((len(block), 3, _REST), dtype=np.float32)
+        by_channel[:, :, : rest // 3] = block.shN.transpose(1, 2)
+        rows[:, 9 : 9 + 3 * _REST] = by_channel.reshape(len(block), -1)
+        rows[:, 54] = block.opacities
+        rows[:, 55:58] = block.scales
+        rows[:, 58:62] = torch.nn.functional.normalize(block.quats, dim=1)
+        yield rows
+
+
+def read_ply(path: Path) -> Gaussians:
+    """Read a 3DGS PLY, its properties in any order; f_rest of degree 0 to 3.
+
+    What is read is checked: the header against the file's size, and every value for NaN.
+    """
+    try:
+        with path.open("rb") as file:
+            names, count, offset = _read_header(file.read(_HEADER_LIMIT), path)
+            expected = offset + 4 * len(names) * count
+            size = path.stat().st_size
+            if size < expected:
+                raise _refused(
+                    path,
+                    f"its header announces {count} Gaussians, {expected} bytes, but it "
+                    f"has {size}: it was cut, fetch it again",
+                )
+            file.seek(offset)
+            table = np.fromfile(file, dtype="<f4", count=count * len(names))
+    except FileNotFoundError as error:
+        raise TrainerError(
+            Reason.CAPTURE_NOT_FOUND, f"{path} is not there: check the path"
+        ) from error
+    except OSError as error:
+        raise TrainerError(
+            Reason.STORAGE_UNAVAILABLE, f"cannot read {path}: {error.strerror or error}"
+        ) from error
+    return _gaussians_from_table(table.reshape(count, len(names)), names, path)
+
+
+def _read_header(start: bytes, path: Path) -> tuple[list[str], int, int]:
+    """The properties' names, the count of vertices, and where the data begins."""
+    end = start.find(b"end_header\n")
+    if not start.startswith(b"ply") or end < 0:
+        raise _refused(path, f"no PLY header in its first {_HEADER_LIMIT} bytes")
+    names: list[str] = []
+    count = -1
+    for line in start[:end].decode("ascii", "replace").splitlines()[1:]:
+        match line.split():
+            case ["format", kind, *_] if kind != "binary_little_endian":
+                raise _refused(path, f"its format is {kind}: save it as binary_little_endian")
+            case ["element", "vertex", number] if number.isdecimal() and len(number) < 19:
+                count = int(number)
+            case ["element", *_]:
+                raise _refused(path, f"unexpected {line!r}: a 3DGS file holds vertices only")
+            case ["property", "float" | "float32", name]:
+                names.append(name)
+            case ["property", *_]:
+                raise _refused(path, f"unexpected {line!r}: a 3DGS file's values are floats")
+    if count < 0:
+        raise _refused(path, "its header names no count of vertices")
+    return names, count, end + len(b"end_header\n")
+
+
+def _gaussians_from_table(table: NDArray[np.float32], names: list[str], path: Path) -> Gaussians:
+    columns = {name: index for index, name in enumerate(names)}
+    rest = sum(name.startswith("f_rest_") for name in names)
+    if rest not in [3 * sh_rest_count(degree) for degree in range(4)]:
+        raise _refused(path, f"{rest} properties f_rest_*: 0, 9, 24 or 45 are possible")
+
+    def take(*wanted: str) -> torch.Tensor:
+        missing = [name for name in wanted if name not in columns]
+        if missing:
+            raise _refused(path, f"no property {missing[0]}: is it a 3DGS file?")
+        values = table[:, [columns[name] for name in wanted]]
+        bad = ~np.isfinite(values)
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise _refused(path, f"{wanted[column]} of Gaussian {row} is no finite number")
+        return torch.from_numpy(values.astype(np.float32))
+
+    shn = take(*(f"f_rest_{i}" for i in range(rest))).view(-1, 3, rest // 3).transpose(1, 2)
+    return Gaussians(
+        means=take("x", "y", "z"),
+        quats=take("rot_0", "rot_1", "rot_2", "rot_3"),
+        scales=take("scale_0", "scale_1", "scale_2"),
+        opacities=take("opacity").squeeze(1),
+        sh0=take("f_dc_0", "f_dc_1", "f_dc_2")[:, None, :],
+        shN=shn.contiguous(),
+    )
+
+
+def _refused(path: Path, what: str) -> TrainerError:
+    return TrainerError(Reason.INVALID_CAPTURE, f"{path}: {what}")
