@@ -1,0 +1,69 @@
+"""What the operator may do: the RBAC rules that the chart grants, and no more.
+
+The chart's test compares its rendered roles with these; the tests on a cluster run the
+operator under them, so that a rule that is missing shows.
+"""
+
+from typing import Any
+
+Rule = dict[str, Any]
+
+TRAINING_RULES: tuple[Rule, ...] = (
+    # Watched. Never created, changed or deleted: only its status is the operator's.
+    {
+        "apiGroups": ["splatting.dev"],
+        "resources": ["splattrainings"],
+        "verbs": ["get", "list", "watch"],
+    },
+    {
+        "apiGroups": ["splatting.dev"],
+        "resources": ["splattrainings/status"],
+        "verbs": ["patch"],
+    },
+    # An ownerReference with blockOwnerDeletion needs it where the admission plugin
+    # OwnerReferencesPermissionEnforcement is on (OpenShift).
+    {
+        "apiGroups": ["splatting.dev"],
+        "resources": ["splattrainings/finalizers"],
+        "verbs": ["update"],
+    },
+    # Server-side apply creates with `create` and `patch` together.
+    {
+        "apiGroups": ["batch"],
+        "resources": ["jobs"],
+        "verbs": ["get", "list", "watch", "create", "patch", "delete"],
+    },
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+)
+"""In every namespace whose trainings are served: a ClusterRole, or a Role in each."""
+
+CLUSTER_RULES: tuple[Rule, ...] = (
+    # Who posts progress: TokenReview has no namespace.
+    {
+        "apiGroups": ["authentication.k8s.io"],
+        "resources": ["tokenreviews"],
+        "verbs": ["create"],
+    },
+)
+"""In a ClusterRole, also where the operator serves named namespaces only."""
+
+
+def own_namespace_rules(progress_secret: str, lease: str) -> tuple[Rule, ...]:
+    """In a Role in the operator's own namespace. `create` cannot be bound to a name."""
+    return (
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": [progress_secret],
+            "verbs": ["get", "update"],
+        },
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": [lease],
+            "verbs": ["get", "update"],
+        },
+    )
