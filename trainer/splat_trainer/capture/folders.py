@@ -1,0 +1,71 @@
+"""Finds the parts of a capture: the model, the image folder, the masks."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from splat_trainer.capture.colmap_model import model_suffix
+from splat_trainer.capture.fault import invalid, missing, shown
+
+MODEL_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", ".")
+IMAGE_FOLDERS = ("images", "images_2", "images_4", "images_8", "input")
+MASK_FOLDER = "masks"
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+_MODEL_DEPTH = 2
+"""How many folders above a model given by itself its images may lie."""
+
+
+@dataclass(frozen=True)
+class CaptureFolders:
+    """Where a capture's parts lie; `masks` is None where it has none."""
+
+    model: Path
+    images: Path
+    masks: Path | None
+
+
+def find_folders(folder: Path) -> CaptureFolders:
+    """Find the parts of the capture in `folder`."""
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "is not there"
+        raise missing(f"the capture {folder} {what}")
+    model = next((folder / sub for sub in MODEL_FOLDERS if model_suffix(folder / sub)), None)
+    if model is None:
+        raise missing(
+            f"{folder} holds no COLMAP model: looked for cameras and images, .bin or .txt, in "
+            + ", ".join(MODEL_FOLDERS)
+        )
+    roots = [folder]
+    if model == folder / ".":
+        roots += list(folder.resolve().parents)[:_MODEL_DEPTH]
+    for root in roots:
+        for sub in IMAGE_FOLDERS:
+            if (root / sub).is_dir():
+                masks = root / MASK_FOLDER
+                return CaptureFolders(model, root / sub, masks if masks.is_dir() else None)
+    raise missing(f"{folder} holds no folder of images: looked for {', '.join(IMAGE_FOLDERS)}")
+
+
+def find_image(images: Path, name: str) -> Path | None:
+    """Find the file of the image `name`; another suffix counts too, as in images_2 and so on."""
+    path = images / _inside(name)
+    if path.is_file():
+        return path
+    others = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
+    return next((other for other in others if other.is_file()), None)
+
+
+def find_mask(masks: Path | None, name: str) -> Path | None:
+    """Find the mask of the image `name`: `a/b.jpg.png`, as COLMAP has it, or `a/b.png`."""
+    if masks is None:
+        return None
+    path = masks / _inside(name)
+    candidates = (path.with_name(path.name + ".png"), path.with_suffix(".png"))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _inside(name: str) -> PurePosixPath:
+    """Turn the name of an image into a relative path that stays where it is put."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or not path.name or "\0" in name:
+        raise invalid(f"the image name {shown(name)} leads out of the folder of images")
+    return path

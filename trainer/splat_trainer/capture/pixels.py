@@ -1,0 +1,132 @@
+"""Decodes an image and its mask, and shrinks them by exact area averages."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from splat_trainer.capture.camera import Camera
+from splat_trainer.capture.fault import invalid, shown
+
+PIXEL_LIMIT = 300_000_000
+_ROUNDING = 1.0
+"""How far, in pixels, a side may be from its exact size after someone's downscaling."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """`rgb` [H, W, 3] uint8 and `mask` [H, W] bool, true where a pixel counts, or None."""
+
+    rgb: NDArray[np.uint8]
+    mask: NDArray[np.bool_] | None
+
+
+def read_photo(path: Path, mask_path: Path | None, camera: Camera) -> Photo:
+    """Decode an image as COLMAP saw it: of the camera's size, or of that size scaled."""
+    picture = _open(path)
+    if not _fits(picture.size, camera):
+        # COLMAP leaves EXIF's orientation alone; where only the turned photo has the camera's
+        # shape, whoever ran COLMAP had turned the photos first.
+        turned = ImageOps.exif_transpose(picture)
+        if not _fits(turned.size, camera):
+            raise invalid(
+                f"{path} is {picture.width}x{picture.height} pixels, and its camera "
+                f"{camera.camera_id} is {camera.width}x{camera.height}: "
+                "use the images that the model was made from"
+            )
+        picture = turned
+    mask = None
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        mask = np.asarray(picture.getchannel("A")) >= 128
+    if mask_path is not None:
+        drawn = _read_mask(mask_path, picture.size)
+        mask = drawn if mask is None else mask & drawn
+    return Photo(np.asarray(picture.convert("RGB")), _unless_full(mask))
+
+
+def shrink(photo: Photo, width: int, height: int) -> Photo:
+    """Downscale to `width` x `height` by averaging the area of each pixel."""
+    rgb = _area(photo.rgb, height, width)
+    mask = None
+    if photo.mask is not None:
+        share = _area(photo.mask[..., None].astype(np.uint8) * np.uint8(255), height, width)
+        mask = _unless_full(share[..., 0] >= 128)
+    return Photo(rgb, mask)
+
+
+def size_within(width: int, height: int, max_side: int | None) -> tuple[int, int]:
+    """Give the (width, height) that the longest side asks for; never larger than it is."""
+    longest = max(width, height)
+    if max_side is None or longest <= max_side:
+        return width, height
+    scale = max_side / longest
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        picture = Image.open(path)
+        if picture.width * picture.height > PIXEL_LIMIT:
+            raise invalid(
+                f"{path} says it is {picture.width}x{picture.height} pixels: "
+                f"more than {PIXEL_LIMIT} are not read"
+            )
+        picture.load()
+    except UnidentifiedImageError as error:
+        raise invalid(f"{path} is no image that can be read: use JPEG or PNG") from error
+    except Image.DecompressionBombError as error:
+        raise invalid(f"{path} is too large an image: {error}") from error
+    except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
+        raise invalid(
+            f"{path} cannot be decoded, it may be cut off: {shown(str(error))}"
+        ) from error
+    if picture.mode.startswith(("I", "F")):
+        raise invalid(f"{path} has more than 8 bits a channel (mode {picture.mode}): convert it")
+    return picture
+
+
+def _fits(size: tuple[int, int], camera: Camera) -> bool:
+    width, height = size
+    scale = max(width, height) / max(camera.width, camera.height)
+    off = abs(width - camera.width * scale), abs(height - camera.height * scale)
+    return max(off) <= _ROUNDING
+
+
+def _read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
+    picture = _open(path)
+    channel = picture.getchannel("A") if picture.mode in ("LA", "RGBA") else picture.convert("L")
+    if channel.size != size:
+        raise invalid(
+            f"{path} is {channel.width}x{channel.height} pixels, and its image {size[0]}x{size[1]}"
+        )
+    return np.asarray(channel) > 0
+
+
+def _unless_full(mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    return None if mask is None or bool(mask.all()) else mask
+
+
+def _area(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Average [H, W, C] over the rectangles of a coarser grid, cut pixels by their share."""
+    rows = _area_rows(image.reshape(image.shape[0], -1), height)
+    rows = rows.reshape(height, image.shape[1], -1).swapaxes(0, 1)
+    columns = _area_rows(np.ascontiguousarray(rows).reshape(image.shape[1], -1), width)
+    result = columns.reshape(width, height, -1).swapaxes(0, 1)
+    return np.ascontiguousarray(np.clip(result + 0.5, 0, 255).astype(np.uint8))
+
+
+def _area_rows(rows: NDArray[np.generic], count: int) -> NDArray[np.float32]:
+    """Average `rows` [N, M] to [count, M], count <= N."""
+    if count == len(rows):
+        return rows.astype(np.float32)
+    edges = np.linspace(0, len(rows), count + 1)
+    whole = np.minimum(edges.astype(np.int64), len(rows) - 1)
+    share = (edges - whole).astype(np.float32)[:, None]
+    at_edges = rows[whole].astype(np.float32) * share
+    at_edges[-1] = 0  # the last sum runs to the end already
+    sums = np.add.reduceat(rows, whole[:-1], axis=0, dtype=np.float32)
+    means = (sums - at_edges[:-1] + at_edges[1:]) * np.float32(count / len(rows))
+    return np.asarray(means)

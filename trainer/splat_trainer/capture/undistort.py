@@ -1,0 +1,127 @@
+"""Turns a photo of a distorting camera into one of a pinhole camera.
+
+The pinhole keeps focal length and principal point and is cut to the largest frame without
+blank pixels, as COLMAP's image_undistorter does with blank_pixels = 0 (COLMAP,
+src/colmap/image/undistortion.cc), so that people get the sizes that they know.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
+from splat_trainer.capture.fault import invalid
+from splat_trainer.capture.pixels import Photo
+
+MIN_SCALE, MAX_SCALE = 0.2, 2.0
+"""COLMAP's bounds on how far a side may shrink or grow."""
+
+
+@dataclass(frozen=True)
+class PixelMap:
+    """Where each pixel of the pinhole photo looks in the source.
+
+    `grid` [H, W, 2] float32 is in units of torch's grid_sample with align_corners=False: the
+    source's edges are at -1 and 1. `mask` [H, W] is true where that lies inside the source,
+    or None where all do.
+    """
+
+    camera: Camera
+    grid: NDArray[np.float32]
+    mask: NDArray[np.bool_] | None
+
+
+def undistorted_camera(camera: Camera) -> Camera:
+    """Give the pinhole camera that an undistorted photo of `camera` has."""
+    if camera.is_pinhole:
+        return _as_pinhole(camera)
+    if camera.model.base == "equirectangular":
+        raise invalid(
+            f"camera {camera.camera_id} is {camera.model.name}: a panorama fits in no pinhole "
+            "image; cut it into perspective views first"
+        )
+    w, h = camera.width, camera.height
+    x = np.arange(w, dtype=np.float64) + 0.5
+    y = np.arange(h, dtype=np.float64) + 0.5
+    left, right = (_pinhole_pixels(camera, np.full(h, at), y)[:, 0] for at in (0.5, w - 0.5))
+    top, bottom = (_pinhole_pixels(camera, x, np.full(w, at))[:, 1] for at in (0.5, h - 0.5))
+    if not all(np.any(np.isfinite(side)) for side in (left, right, top, bottom)):
+        raise invalid(
+            f"camera {camera.camera_id} ({camera.model.name}) has a distortion that cannot be "
+            "undone at the border of its image: calibrate it again"
+        )
+    cx, cy = camera.cx, camera.cy
+    with np.errstate(divide="ignore"):
+        blank_free_x = max(cx / (cx - np.nanmax(left)), (w - 0.5 - cx) / (np.nanmin(right) - cx))
+        blank_free_y = max(cy / (cy - np.nanmax(top)), (h - 0.5 - cy) / (np.nanmin(bottom) - cy))
+    width = int(max(1.0, np.clip(1 / blank_free_x, MIN_SCALE, MAX_SCALE) * w))
+    height = int(max(1.0, np.clip(1 / blank_free_y, MIN_SCALE, MAX_SCALE) * h))
+    pinhole = _as_pinhole(camera)
+    return replace(pinhole, width=width, height=height, cx=cx * width / w, cy=cy * height / h)
+
+
+@lru_cache(maxsize=4)
+def pixel_map(camera: Camera) -> PixelMap:
+    """Work out the map of `camera`; the photos of one camera share it."""
+    pinhole = undistorted_camera(camera)
+    x = (np.arange(pinhole.width) + 0.5 - pinhole.cx) / pinhole.fx
+    y = (np.arange(pinhole.height) + 0.5 - pinhole.cy) / pinhole.fy
+    rays = np.ones((pinhole.height, pinhole.width, 3))
+    rays[..., 0], rays[..., 1] = x[None, :], y[:, None]
+    grid = camera.pixels_from_rays(rays) * (2 / np.array([camera.width, camera.height])) - 1
+    inside = np.all(np.abs(grid) <= 1, axis=-1)
+    finite = np.nan_to_num(np.clip(grid, -2, 2), nan=2.0).astype(np.float32)
+    return PixelMap(pinhole, finite, None if inside.all() else inside)
+
+
+def undistort(photo: Photo, camera: Camera) -> tuple[Photo, Camera]:
+    """Resample `photo`, of `camera`, bilinearly to the pinhole camera that is returned."""
+    if camera.is_pinhole:
+        return photo, _as_pinhole(camera)
+    target = pixel_map(camera)
+    rgb = _sample(photo.rgb, target.grid)
+    mask = target.mask
+    if photo.mask is not None:
+        seen = _sample(photo.mask[..., None].astype(np.uint8) * np.uint8(255), target.grid)
+        seen_mask = seen[..., 0] >= 128
+        mask = seen_mask if mask is None else mask & seen_mask
+    return Photo(rgb, None if mask is None or mask.all() else mask), target.camera
+
+
+def _sample(image: NDArray[np.uint8], grid: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Read `image` [H, W, C] bilinearly at `grid`; beyond its edges it goes on as they are."""
+    import torch  # noqa: PLC0415 - reading and inspecting captures do without
+
+    source = torch.tensor(image).permute(2, 0, 1)[None].float()
+    sampled = torch.nn.functional.grid_sample(
+        source,
+        torch.from_numpy(grid)[None],
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
+    result = sampled[0].round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous()
+    return np.asarray(result.numpy())
+
+
+def _pinhole_pixels(
+    camera: Camera, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Say where the pinhole of the same focal length sees what `camera` sees at (x, y)."""
+    rays = camera.rays_from_pixels(np.stack([x, y], axis=-1))
+    return np.asarray(rays[:, :2] * (camera.fx, camera.fy) + (camera.cx, camera.cy))
+
+
+def _as_pinhole(camera: Camera) -> Camera:
+    return Camera(
+        camera.camera_id,
+        MODEL_BY_NAME["PINHOLE"],
+        camera.width,
+        camera.height,
+        camera.fx,
+        camera.fy,
+        camera.cx,
+        camera.cy,
+    )
