@@ -103,6 +103,14 @@ class Camera:
         return cls(camera_id, model, width, height, fx, fy, rest[0], rest[1], rest[2:])
 
     @property
+    def params(self) -> tuple[float, ...]:
+        """The parameters as COLMAP lists them."""
+        if self.model.base == "equirectangular":
+            return self.distortion
+        focal = (self.fx, self.fy) if self.model.params[1] == "fy" else (self.fx,)
+        return (*focal, self.cx, self.cy, *self.distortion)
+
+    @property
     def K(self) -> NDArray[np.float64]:  # noqa: N802 - the field's own name
         """Intrinsics [3, 3] in pixels, without distortion."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
