@@ -18,3 +18,6 @@ PROGRESS_CA_FILE = "SPLAT_PROGRESS_CA_FILE"
 
 S3_ENDPOINT_URL = "AWS_ENDPOINT_URL_S3"
 """The S3 endpoint, under the name that boto3 and the AWS CLI read themselves."""
+
+KERNELS_DIR = "SPLAT_KERNELS_DIR"
+"""Folder with gsplat's kernels, compiled ahead; without it they are compiled at start."""
