@@ -7,10 +7,10 @@ from torch import Tensor
 
 from splat_trainer.rasterize.projection import Projected
 
-TILE = 16
+TILE = 8
 """Side of a tile in pixels."""
 
-_PAIRS_AT_ONCE = 1 << 18
+_PAIRS_AT_ONCE = 1 << 17
 """Pairs of pixel and Gaussian in one block: its arrays stay in the processor's cache."""
 
 

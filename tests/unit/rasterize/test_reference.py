@@ -1,0 +1,102 @@
+"""The CPU's rasterizer against the plainest renderer, values and gradients."""
+
+import pytest
+import torch
+
+from splat_trainer.gaussians.gaussians import NAMES
+from splat_trainer.rasterize.interface import Cameras
+from splat_trainer.rasterize.reference import ReferenceRasterizer
+from tests.unit.rasterize.scenes import cameras_around, random_gaussians, render_plainly
+
+render = ReferenceRasterizer()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("sh_degree", [0, 3])
+def test_renders_what_the_plainest_renderer_does(seed: int, sh_degree: int) -> None:
+    gaussians = random_gaussians(300, seed=seed, dtype=torch.float64)
+    cameras = cameras_around(2, width=45, height=37, dtype=torch.float64)
+    rendering = render(gaussians, cameras, sh_degree=sh_degree)
+    for index in range(2):
+        colors, alphas = render_plainly(gaussians, cameras, index, sh_degree)
+        assert torch.allclose(rendering.colors[index], colors, atol=1e-9)
+        assert torch.allclose(rendering.alphas[index], alphas, atol=1e-9)
+    assert 0.2 < rendering.alphas.mean() < 0.999
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gradients_are_those_of_autograd_through_the_plainest_renderer(seed: int) -> None:
+    gaussians = random_gaussians(200, seed=seed, dtype=torch.float64)
+    cameras = cameras_around(1, width=45, height=37, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    by_color = torch.randn(37, 45, 3, generator=generator, dtype=torch.float64)
+    by_alpha = torch.randn(37, 45, 1, generator=generator, dtype=torch.float64)
+
+    colors, alphas = render_plainly(gaussians, cameras, 0, 3)
+    loss = (colors * by_color).sum() + (alphas * by_alpha).sum()
+    expected = torch.autograd.grad(loss, [tensor for _, tensor in gaussians])
+
+    rendering = render(gaussians, cameras, sh_degree=3)
+    loss = (rendering.colors[0] * by_color).sum() + (rendering.alphas[0] * by_alpha).sum()
+    found = torch.autograd.grad(loss, [tensor for _, tensor in gaussians])
+    for name, want, got in zip(NAMES, expected, found, strict=True):
+        assert want.abs().max() > 0, name
+        assert torch.allclose(got, want, rtol=1e-6, atol=1e-8 * float(want.abs().max())), name
+
+
+def test_a_nearly_opaque_wall_hides_what_is_behind_it() -> None:
+    gaussians = random_gaussians(60, seed=4, dtype=torch.float64)
+    wall = gaussians.replacing(opacities=torch.full((60,), 12.0, dtype=torch.float64))
+    cameras = cameras_around(1, width=32, height=32, dtype=torch.float64)
+    colors, alphas = render_plainly(wall, cameras, 0, 1)
+    rendering = render(wall, cameras, sh_degree=1)
+    assert torch.allclose(rendering.colors[0], colors, atol=1e-9)
+    assert torch.allclose(rendering.alphas[0], alphas, atol=1e-9)
+    assert rendering.alphas.max() > 0.9985
+
+
+def test_absolute_gradients_sum_each_pixels_own() -> None:
+    gaussians = random_gaussians(40, seed=1, dtype=torch.float64)
+    cameras = cameras_around(1, width=20, height=18, dtype=torch.float64)
+    total = torch.zeros(1, 40, 2, dtype=torch.float64)
+    for row in range(18):
+        for column in range(20):
+            pixel = render(gaussians, cameras, sh_degree=3)
+            pixel.colors[0, row, column].sum().backward()
+            total += pixel.means2d_gradients().abs()
+    rendering = render(gaussians, cameras, sh_degree=3, absgrad=True)
+    rendering.colors.sum().backward()
+    assert torch.allclose(rendering.means2d_gradients(absolute=True), total, atol=1e-9)
+
+
+def test_the_background_shows_where_nothing_is() -> None:
+    gaussians = random_gaussians(5, seed=2)
+    cameras = cameras_around(1, width=33, height=20)
+    background = torch.tensor([0.2, 0.5, 0.9])
+    rendering = render(gaussians, cameras, sh_degree=0, background=background)
+    empty = rendering.alphas[0, ..., 0] == 0
+    assert empty.any()
+    assert torch.equal(rendering.colors[0][empty], background.expand(int(empty.sum()), 3))
+
+
+def test_gaussians_behind_the_camera_or_transparent_are_not_visible() -> None:
+    gaussians = random_gaussians(3, seed=2)
+    means = torch.tensor([[0.0, 0, 3], [0, 0, -3], [0, 0, 3]])
+    gaussians = gaussians.replacing(means=means, opacities=torch.tensor([2.0, 2.0, -9.0]))
+    cameras = Cameras(
+        torch.eye(4)[None], torch.tensor([[[30.0, 0, 16], [0, 30, 16], [0, 0, 1]]]), 32, 32
+    )
+    rendering = render(gaussians, cameras, sh_degree=0)
+    assert rendering.visible.tolist() == [[True, False, False]]
+
+
+def test_no_gaussian_in_sight_gives_an_empty_picture_with_zero_gradients() -> None:
+    gaussians = random_gaussians(4, seed=2)
+    far = gaussians.replacing(means=gaussians.means + torch.tensor([0.0, 0, -50]))
+    cameras = Cameras(torch.eye(4)[None], torch.eye(3)[None] * 30, 20, 12)
+    rendering = render(far, cameras, sh_degree=3)
+    assert rendering.colors.shape == (1, 12, 20, 3)
+    assert rendering.colors.abs().max() == 0
+    rendering.colors.sum().backward()
+    assert gaussians.means.grad is not None
+    assert gaussians.means.grad.abs().max() == 0
