@@ -1,1 +1,20 @@
-"""What is observed, as immutable values: trainings, Jobs, pods, claims."""
+"""What is observed, as immutable values, read from what the API server gives."""
+
+from splat_operator.world.job import Job
+from splat_operator.world.pod import TRAINER_CONTAINER, Pod, Termination
+from splat_operator.world.result import parse_result
+from splat_operator.world.training import Training
+from splat_operator.world.world import Installation, KernelCacheClaim, Trouble, World
+
+__all__ = [
+    "TRAINER_CONTAINER",
+    "Installation",
+    "Job",
+    "KernelCacheClaim",
+    "Pod",
+    "Termination",
+    "Training",
+    "Trouble",
+    "World",
+    "parse_result",
+]

@@ -1,0 +1,119 @@
+"""What a user may say about the trainer's pod."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, WithJsonSchema
+
+from splat_operator.api.resource import ObjectName, Quantity, ResourceModel, rule, rules
+
+
+class Resources(ResourceModel):
+    """What the trainer's pod gets."""
+
+    gpus: int = Field(
+        1, ge=0, le=1, description="GPUs of the pod; the trainer uses one. 0 trains on the CPU."
+    )
+    gpu_resource_name: str = Field(
+        "nvidia.com/gpu",
+        description="Name of the GPU resource, such as nvidia.com/mig-3g.40gb or "
+        "nvidia.com/gpu.shared.",
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+        max_length=316,
+    )
+    cpu: Quantity | None = Field(
+        None, description='CPU cores to reserve, such as "4" or 500m. More may be used if idle.'
+    )
+    memory: Quantity | None = Field(
+        None, description="Memory to reserve, which is also its limit, such as 16Gi."
+    )
+    shared_memory: Quantity = Field(
+        "1Gi",
+        description="Size of /dev/shm. What is used of it counts against memory.",
+    )
+
+
+class Toleration(ResourceModel):
+    """A taint that the pod may be placed in spite of, as in a pod's tolerations."""
+
+    key: str | None = Field(None, max_length=316, description="The taint's key; none: every key.")
+    operator: Literal["Exists", "Equal"] | None = Field(
+        None, description="How the value is compared. Default: Equal."
+    )
+    value: str | None = Field(None, max_length=63, description="The taint's value, for Equal.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        None, description="The taint's effect; none: every effect."
+    )
+    toleration_seconds: int | None = Field(
+        None, description="How long a NoExecute taint is tolerated. Default: for ever."
+    )
+
+
+class KeyReference(ResourceModel):
+    """One key of a Secret or a ConfigMap in the same namespace."""
+
+    name: ObjectName = Field(description="Name of the object.")
+    key: str = Field(min_length=1, max_length=253, description="Key in it.")
+    optional: bool | None = Field(None, description="Start also where it is missing.")
+
+
+class EnvironmentSource(ResourceModel):
+    """Where a variable's value comes from. Exactly one of its fields."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.secretKeyRef) != has(self.configMapKeyRef)",
+                "give exactly one of secretKeyRef and configMapKeyRef",
+            )
+        )
+    )
+
+    secret_key_ref: KeyReference | None = Field(None, description="A key of a Secret.")
+    config_map_key_ref: KeyReference | None = Field(None, description="A key of a ConfigMap.")
+
+
+class EnvironmentVariable(ResourceModel):
+    """An environment variable of the trainer."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!(has(self.value) && has(self.valueFrom))", "give value or valueFrom, and not both"
+            ),
+            rule(
+                "!self.name.startsWith('SPLAT_')",
+                "names that begin with SPLAT_ are the operator's own",
+            ),
+            rule(
+                "!(self.name in ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'] && has(self.value))",
+                "a secret does not belong here: use credentialsSecretRef, or "
+                "valueFrom.secretKeyRef",
+            ),
+        )
+    )
+
+    name: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128, description="Name of the variable."
+    )
+    value: str | None = Field(None, max_length=32_768, description="Its value.")
+    value_from: EnvironmentSource | None = Field(None, description="Where its value comes from.")
+
+
+class KernelCache(ResourceModel):
+    """A volume with the CUDA kernels already compiled, mounted read-only."""
+
+    claim_name: ObjectName = Field(
+        description="Name of the PersistentVolumeClaim, in the same namespace."
+    )
+    path: str | None = Field(
+        None,
+        max_length=1024,
+        pattern=r"^[^/.\x00-\x1f][^\x00-\x1f]*$",
+        description="Folder of the kernels in the volume. Default: its root.",
+    )
+
+
+Affinity = Annotated[
+    dict[str, Any],
+    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+]

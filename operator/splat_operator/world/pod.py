@@ -1,0 +1,103 @@
+"""What is seen of a trainer's pod."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from splat_operator.world.fields import (
+    Raw,
+    condition,
+    controller_uid,
+    mapping,
+    mappings,
+    moment,
+    optional_integer,
+    text,
+)
+
+TRAINER_CONTAINER = "trainer"
+
+
+@dataclass(frozen=True, slots=True)
+class Termination:
+    """How the trainer's container ended."""
+
+    exit_code: int | None
+    reason: str = ""
+    message: str = ""
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod of `v1`, as far as decisions need it."""
+
+    namespace: str
+    name: str
+    uid: str
+    job_uid: str
+    created_at: datetime | None = None
+    deleting: bool = False
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    node_name: str = ""
+    unscheduled_reason: str = ""
+    unscheduled_message: str = ""
+    disruption: str = ""
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    started_at: datetime | None = None
+    running: bool = False
+    termination: Termination | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it runs any more, nor will."""
+        return self.phase in ("Succeeded", "Failed")
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        """Read a pod as the API server gives it."""
+        metadata, status = mapping(raw, "metadata"), mapping(raw, "status")
+        scheduled = condition(status.get("conditions"), "PodScheduled")
+        unscheduled = scheduled if scheduled.get("status") == "False" else {}
+        disrupted = condition(status.get("conditions"), "DisruptionTarget")
+        trainer: Raw = next(
+            (
+                item
+                for item in mappings(status.get("containerStatuses"))
+                if item.get("name") == TRAINER_CONTAINER
+            ),
+            {},
+        )
+        waiting = mapping(trainer, "state", "waiting")
+        running = mapping(trainer, "state", "running")
+        ended = mapping(trainer, "state", "terminated")
+        return cls(
+            namespace=text(metadata.get("namespace")),
+            name=text(metadata.get("name")),
+            uid=text(metadata.get("uid")),
+            job_uid=controller_uid(metadata),
+            created_at=moment(metadata.get("creationTimestamp")),
+            deleting="deletionTimestamp" in metadata,
+            phase=text(status.get("phase")),
+            reason=text(status.get("reason")),
+            message=text(status.get("message")),
+            node_name=text(mapping(raw, "spec").get("nodeName")),
+            unscheduled_reason=text(unscheduled.get("reason")),
+            unscheduled_message=text(unscheduled.get("message")),
+            disruption=text(disrupted.get("reason")) if disrupted.get("status") == "True" else "",
+            waiting_reason=text(waiting.get("reason")),
+            waiting_message=text(waiting.get("message")),
+            started_at=moment(running.get("startedAt")) or moment(ended.get("startedAt")),
+            running=bool(running),
+            termination=Termination(
+                exit_code=optional_integer(ended.get("exitCode")),
+                reason=text(ended.get("reason")),
+                message=text(ended.get("message")),
+                finished_at=moment(ended.get("finishedAt")),
+            )
+            if ended
+            else None,
+        )
