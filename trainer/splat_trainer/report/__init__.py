@@ -1,1 +1,1 @@
-"""Metrics, previews and the report page."""
+"""Metrics, previews and the report page: what a finished run tells about itself."""

@@ -1,0 +1,32 @@
+"""What every command gets: its arguments and the world as this process has it."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from splat_trainer.cli.config_file import read_config_file
+from splat_trainer.cli.config_sources import resolve_config
+from splat_trainer.cli.interruption import Interruption
+from splat_trainer.cli.result import RunRecord
+from splat_trainer.cli.train_flags import given_config_flags
+from splat_trainer.contract import TrainConfig
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One call of a command. Commands give their exit code, or raise TrainerError."""
+
+    arguments: argparse.Namespace
+    environ: Mapping[str, str]
+    interruption: Interruption
+    record: RunRecord
+
+    def config(self) -> TrainConfig:
+        """The settings that flags, environment and --config together make."""
+        path = self.arguments.config
+        return resolve_config(
+            given_config_flags(self.arguments),
+            self.environ,
+            read_config_file(path) if path else {},
+            str(path),
+        )

@@ -1,0 +1,58 @@
+"""The entry point: parses, runs the command, and tells how it ended in one place."""
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from splat_trainer.cli import logs
+from splat_trainer.cli.failures import explain
+from splat_trainer.cli.interruption import Interruption
+from splat_trainer.cli.invocation import Invocation
+from splat_trainer.cli.parser import build_parser
+from splat_trainer.cli.result import RunRecord, write_in_place
+from splat_trainer.contract import environment
+from splat_trainer.report.machine import process_started
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `splat-trainer` with `argv` (by default, this process's) and give its exit code.
+
+    Each failure ends here: one line on standard error, the result document wherever it is asked
+    for, and the exit code of contract/exit_codes.py.
+    """
+    record = RunRecord(process_started())
+    result_path = os.environ.get(environment.RESULT_PATH, "").strip()
+    if result_path:
+        record.send_to(write_in_place(Path(result_path)))
+    try:
+        with Interruption() as interruption:
+            arguments = build_parser().parse_args(argv)
+            logs.configure(arguments.verbose)
+            # Each command in a module of its own: `config` must not pay for torch.
+            command = importlib.import_module(f"splat_trainer.cli.commands.{arguments.command}")
+            code = int(command.run(Invocation(arguments, os.environ, interruption, record)))
+        _flush_standard_output()
+        return code
+    except BrokenPipeError:
+        _flush_standard_output()
+        return 141  # as if SIGPIPE had ended the process: whoever read our output has gone
+    except SystemExit as exit_:
+        return int(exit_.code or 0)  # argparse, after --help and --version
+    except BaseException as error:  # even an interruption has a code and a document
+        failure = explain(error)
+        record.tell(record.failed(failure))
+        message = " ".join(failure.message.split())
+        with contextlib.suppress(OSError):
+            print(f"splat-trainer: error: {message}", file=sys.stderr, flush=True)
+        return int(failure.exit_code)
+
+
+def _flush_standard_output() -> None:
+    """Flush, or forget what cannot be: a reader that has gone makes no finished run a failure."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

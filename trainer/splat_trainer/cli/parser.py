@@ -1,0 +1,174 @@
+"""The command line: which commands there are and what each takes. Imports nothing heavy."""
+
+import argparse
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias, get_args
+
+from splat_trainer.cli.train_flags import add_config_flags
+from splat_trainer.contract import ExitCode, Reason, TrainerError
+from splat_trainer.contract.config import Device
+from splat_trainer.report.machine import trainer_version
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises what argparse would print and exit with: main tells it like every failure."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def error(self, message: str) -> NoReturn:
+        raise TrainerError(Reason.INVALID_CONFIGURATION, f"{message} (see `{self.prog} --help`)")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser; the namespace it gives has `command` and the command's own values."""
+    parser = _Parser(
+        prog="splat-trainer",
+        description="Trains 3D Gaussian splats from photos that COLMAP has posed.",
+        epilog="Exit codes: "
+        + ", ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in ExitCode),
+    )
+    parser.add_argument("--version", action="version", version=f"splat-trainer {trainer_version()}")
+    parser.add_argument("--verbose", action="store_true", help="Log more.")
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+    )
+    _add_train(commands)
+    _add_eval(commands)
+    _add_inspect(commands)
+    _add_synth(commands)
+    _add_config(commands)
+    _add_doctor(commands)
+    return parser
+
+
+_Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
+
+
+def _add_train(commands: _Commands) -> None:
+    parser = _add(commands, "train", "Train a splat from a capture.")
+    _add_data(parser)
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="PLACE",
+        help="Where the splat, metrics, previews and report go: a folder or s3://bucket/prefix.",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="Go on from the newest checkpoint in the output; without one, start anew.",
+    )
+    _add_endpoint(parser)
+    parser.add_argument(
+        "--progress",
+        choices=("auto", "bar", "lines", "none"),
+        default="auto",
+        help="bar: for people; lines: one JSON document a second on standard output; "
+        "auto: a bar on a terminal, else lines.",
+    )
+    parser.add_argument(
+        "--progress-file", type=Path, metavar="FILE", help="Keep the newest progress in FILE too."
+    )
+    _add_settings(parser)
+
+
+def _add_eval(commands: _Commands) -> None:
+    parser = _add(commands, "eval", "Measure a splat against the photos of its capture.")
+    parser.add_argument(
+        "splat", type=Path, metavar="FILE", help="A .ply in the capture's frame, or a checkpoint."
+    )
+    _add_data(parser)
+    parser.add_argument(
+        "--all-views", action="store_true", help="Measure every view, not only the held-out ones."
+    )
+    parser.add_argument(
+        "--previews", type=Path, metavar="FOLDER", help="Write photos beside renders there."
+    )
+    _add_endpoint(parser)
+    _add_settings(parser)
+
+
+def _add_inspect(commands: _Commands) -> None:
+    parser = _add(commands, "inspect", "Say what a capture holds and what is wrong with it.")
+    _add_data(parser)
+    parser.add_argument("--json", action="store_true", help="As one JSON document.")
+    _add_endpoint(parser)
+
+
+def _add_synth(commands: _Commands) -> None:
+    parser = _add(commands, "synth", "Make a small capture with a known answer.")
+    parser.add_argument("--output", required=True, type=Path, metavar="FOLDER")
+    parser.add_argument("--views", type=_whole(2, 10_000), default=36, metavar="N", help="[36]")
+    parser.add_argument(
+        "--size", type=_whole(16, 8_192), default=128, metavar="N", help="Longest side. [128]"
+    )
+    parser.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="[0]")
+
+
+def _add_config(commands: _Commands) -> None:
+    parser = _add(commands, "config", "Show the configuration that a training would get.")
+    parser.add_argument(
+        "--print-schema", action="store_true", help="Print the JSON schema of the settings instead."
+    )
+    _add_settings(parser)
+
+
+def _add_doctor(commands: _Commands) -> None:
+    parser = _add(commands, "doctor", "Check whether this machine can train, and why not.")
+    parser.add_argument("--json", action="store_true", help="As one JSON document.")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="Folder whose free space counts. [the current one]",
+    )
+    parser.add_argument(
+        "--device",
+        choices=get_args(Device),
+        default="auto",
+        help="cuda: having no GPU is a fault; auto: it is only noted; cpu: no GPU is looked for.",
+    )
+
+
+def _add(commands: _Commands, name: str, summary: str) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=summary, description=summary)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="PLACE",
+        help="The capture: a folder with images/ and sparse/0/, a .zip, .tar or .tar.gz of one, "
+        "or either on S3 as s3://bucket/prefix.",
+    )
+
+
+def _add_endpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--endpoint-url",
+        metavar="URL",
+        help="S3-compatible server, such as http://localhost:9000. [or $AWS_ENDPOINT_URL_S3]",
+    )
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="Settings from a .json, .yaml or .yml file."
+    )
+    add_config_flags(parser)
+
+
+def _whole(low: int, high: int) -> Any:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}")
+        return value
+
+    return parse

@@ -1,0 +1,65 @@
+"""A reporter tells someone about a run; several of them, of which none can hurt the run."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from splat_trainer.contract import ProgressDocument, Stage
+
+logger = logging.getLogger(__name__)
+
+
+class Reporter(Protocol):
+    """Tells someone about a run; made for one run and closed at its end."""
+
+    def tell(self, document: ProgressDocument, stage_began: bool) -> None:
+        """Where the run is; `stage_began` with the first document of each stage."""
+
+    def close(self) -> None:
+        """The run ended: tell what is still untold, and let go of everything."""
+
+
+class Reporters:
+    """A TrainObserver that passes everything on; a reporter that raises is dropped, once logged.
+
+    What is known is carried on from stage to stage, so that no one sees a run go back to
+    step 0 when it begins to evaluate.
+    """
+
+    def __init__(self, reporters: Sequence[Reporter]) -> None:
+        self._reporters = list(reporters)
+        self._last: ProgressDocument | None = None
+
+    def stage(self, stage: Stage) -> None:
+        """A new stage began."""
+        last = self._last or ProgressDocument(stage=stage)
+        began = last.model_copy(
+            update={"stage": stage, "iterations_per_second": None, "eta_seconds": None}
+        )
+        self._tell(began, stage_began=True)
+
+    def progress(self, document: ProgressDocument) -> None:
+        """Where the run is."""
+        began = self._last is None or self._last.stage is not document.stage
+        self._tell(document, stage_began=began)
+
+    def close(self) -> None:
+        """Close every reporter."""
+        self._each(lambda reporter: reporter.close())
+
+    def _tell(self, document: ProgressDocument, stage_began: bool) -> None:
+        self._last = document
+        self._each(lambda reporter: reporter.tell(document, stage_began))
+
+    def _each(self, do: Callable[[Reporter], None]) -> None:
+        for reporter in tuple(self._reporters):
+            try:
+                do(reporter)
+            except Exception as error:
+                self._reporters.remove(reporter)
+                logger.warning(
+                    "progress is no longer told by %s: %s: %s",
+                    type(reporter).__name__,
+                    type(error).__name__,
+                    error,
+                )
