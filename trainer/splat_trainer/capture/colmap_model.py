@@ -6,8 +6,9 @@ import numpy as np
 
 from splat_trainer.capture import colmap_binary, colmap_text
 from splat_trainer.capture.camera import Camera
-from splat_trainer.capture.fault import invalid, missing, shown
+from splat_trainer.capture.fault import invalid, missing
 from splat_trainer.capture.model import ColmapModel, Points, PosedImage
+from splat_trainer.contract.failure import shown
 
 SIDE_LIMIT = 65_535
 FARTHEST = 1e12

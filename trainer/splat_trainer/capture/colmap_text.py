@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
-from splat_trainer.capture.fault import invalid, missing, shown
+from splat_trainer.capture.fault import invalid, missing
 from splat_trainer.capture.model import Points, PosedImage
+from splat_trainer.contract.failure import shown
 
 Line = tuple[int, str]
 _IMAGE_FIELDS = 10

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from splat_trainer.capture.colmap_model import model_suffix
-from splat_trainer.capture.fault import invalid, missing, shown
+from splat_trainer.capture.fault import invalid, missing
+from splat_trainer.contract.failure import shown
 
 MODEL_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", ".")
 IMAGE_FOLDERS = ("images", "images_2", "images_4", "images_8", "input")

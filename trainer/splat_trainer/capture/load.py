@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from splat_trainer.capture.camera import Camera
 from splat_trainer.capture.colmap_model import read_model
-from splat_trainer.capture.fault import invalid, missing, shown
+from splat_trainer.capture.fault import invalid, missing
 from splat_trainer.capture.folders import CaptureFolders, find_folders, find_image, find_mask
 from splat_trainer.capture.model import ColmapModel, PosedImage
 from splat_trainer.capture.normalize import normalizing_transform, scene_scale, transform_poses
@@ -19,6 +19,7 @@ from splat_trainer.capture.pixels import read_photo, shrink, size_within
 from splat_trainer.capture.scene import Scene, View
 from splat_trainer.capture.undistort import undistort
 from splat_trainer.contract import Reason, TrainConfig, TrainerError
+from splat_trainer.contract.failure import shown
 
 MIN_POINTS = 4
 """A Gaussian starts as large as the distance to its three nearest points."""

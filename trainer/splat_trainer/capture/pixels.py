@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from splat_trainer.capture.camera import Camera
-from splat_trainer.capture.fault import invalid, shown
+from splat_trainer.capture.fault import invalid
+from splat_trainer.contract.failure import shown
 
 PIXEL_LIMIT = 300_000_000
 _ROUNDING = 1.0

@@ -17,6 +17,15 @@ _EXIT_CODES = {
     Reason.INTERNAL_ERROR: ExitCode.BUG,
 }
 
+_SHOWN_LENGTH = 80
+
+
+def shown(text: str) -> str:
+    """Quote text that others wrote for a message: on one line, printable, not endless."""
+    cut = text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 1] + "…"
+    quoted = repr(cut)
+    return quoted if quoted.isprintable() else ascii(cut)
+
 
 class TrainerError(Exception):
     """A failure with a reason; its text is one line on what, where and what to do."""

@@ -1,0 +1,27 @@
+"""How this package tells failures of storage apart: by whether and how they can be mended."""
+
+import errno
+import os
+from pathlib import Path
+
+from splat_trainer.contract import Reason, TrainerError
+
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_WRONG_PLACE = {errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+
+
+def local_fault(error: OSError, doing: str, path: Path) -> TrainerError:
+    """Say what the system answered when we were `doing` (a verb: "write") something to `path`."""
+    text = f"cannot {doing} {path}: {error.strerror or error}"
+    if error.errno in _DENIED:
+        return TrainerError(
+            Reason.STORAGE_DENIED,
+            f"{text}: let user {os.geteuid()} {doing} it, or name another place",
+        )
+    if error.errno == errno.ENOENT:
+        return TrainerError(Reason.CAPTURE_NOT_FOUND, text)
+    if error.errno in _WRONG_PLACE:
+        return TrainerError(Reason.INVALID_CONFIGURATION, f"{text}: name another place")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return TrainerError(Reason.STORAGE_UNAVAILABLE, f"{text}: free space there, then try again")
+    return TrainerError(Reason.STORAGE_UNAVAILABLE, f"{text}: try again")
