@@ -1,0 +1,68 @@
+"""Check the trainer image while it is built, and write down what is in it.
+
+Run as `check_trainer.py OUTPUT` with the Dockerfile's arguments in the environment: one line and
+exit code 1 if the image is not what its labels promise, or if pip replaced what the base brings.
+"""
+
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy
+import torch
+
+NEVER = ("kopf", "kubernetes", "splat_operator")
+BROUGHT_BY_THE_BASE = (torch, numpy)
+
+
+def main(output: Path) -> None:
+    """Check, then write `output`."""
+    for module in NEVER:
+        if importlib.util.find_spec(module):
+            sys.exit(f"the trainer image must not hold {module}")
+    for package in BROUGHT_BY_THE_BASE:
+        if Path(str(package.__file__)).is_relative_to(sys.prefix):
+            sys.exit(f"{package.__name__} was installed over the base's own: {package.__file__}")
+    kernels = os.environ["GSPLAT_KERNELS"]
+    if kernels == "aot":
+        # Loads the compiled extension, which also proves that it fits this torch.
+        importlib.import_module("gsplat.csrc")
+    facts = {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "cuda": torch.version.cuda or "none",
+        "gsplat": _version_or_none("gsplat"),
+        "kernels": kernels,
+        "architectures": os.environ["TORCH_CUDA_ARCH_LIST"],
+        "splat-operator": version("splat-operator"),
+    }
+    for label, fact in (
+        ("PYTHON_VERSION", "python"),
+        ("TORCH_VERSION", "torch"),
+        ("CUDA_VERSION", "cuda"),
+        ("GSPLAT_VERSION", "gsplat"),
+    ):
+        promised = os.environ[label]
+        if not (facts[fact] + ".").startswith(promised + "."):
+            sys.exit(
+                f"this image has {fact} {facts[fact]}, but its label would say {promised}: "
+                f"give --build-arg {label}"
+            )
+    subprocess.run(["splat-trainer", "--help"], check=True, stdout=subprocess.DEVNULL)
+    output.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _version_or_none(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "none"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
