@@ -1,0 +1,1 @@
+"""How Gaussians are added and removed while training: one strategy a file."""

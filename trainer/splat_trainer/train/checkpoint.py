@@ -1,0 +1,164 @@
+"""Checkpoints: all that a run needs to go on as if it had never stopped."""
+
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from splat_trainer.capture.scene import Scene
+from splat_trainer.contract import TrainConfig, TrainerError
+from splat_trainer.contract.result import Reason
+from splat_trainer.gaussians.gaussians import NAMES, Gaussians
+from splat_trainer.train.observer import CurvePoint
+
+_FORMAT = "splat-trainer checkpoint 1"
+_PATTERN = "checkpoint_*.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run after `step` finished steps, its tensors on the CPU.
+
+    `adam` is Adam's memory by parameter, `strategy` the strategy's state; `rng` the state of
+    the run's generator on `device`; `seconds` what the loop took so far; `views` the names of
+    the training views in order.
+    """
+
+    step: int
+    gaussians: Gaussians
+    adam: dict[str, dict[str, Tensor]]
+    strategy: dict[str, Tensor]
+    rng: Tensor
+    device: str
+    seconds: float
+    curve: tuple[CurvePoint, ...]
+    config: TrainConfig
+    views: tuple[str, ...]
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
+    """Write a checkpoint, whole or not at all, then remove the older ones."""
+    path = folder / f"checkpoint_{checkpoint.step:07d}.pt"
+    document = {
+        "format": _FORMAT,
+        "step": checkpoint.step,
+        "gaussians": {name: tensor.detach() for name, tensor in checkpoint.gaussians},
+        "adam": checkpoint.adam,
+        "strategy": checkpoint.strategy,
+        "rng": checkpoint.rng,
+        "device": checkpoint.device,
+        "seconds": checkpoint.seconds,
+        "curve": [
+            (point.iteration, point.seconds, point.loss, point.gaussians, point.psnr)
+            for point in checkpoint.curve
+        ],
+        "config": checkpoint.config.model_dump(mode="json", exclude_unset=True),
+        "views": list(checkpoint.views),
+    }
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            torch.save(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        for older in folder.glob(_PATTERN):
+            if older.name < path.name:
+                older.unlink()
+    except (OSError, RuntimeError) as error:  # torch wraps what its zip writer meets
+        temporary.unlink(missing_ok=True)
+        raise TrainerError(
+            Reason.STORAGE_UNAVAILABLE,
+            f"cannot write the checkpoint {path}: {_first_line(error)}: "
+            "is the disk full, or the folder not writable?",
+        ) from error
+    return path
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint of the latest step in a folder, None where there is none."""
+    return max(folder.glob(_PATTERN), key=lambda path: path.name, default=None)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint, or the newest in a folder; nothing in it can run code."""
+    if path.is_dir():
+        newest = newest_checkpoint(path)
+        if newest is None:
+            raise TrainerError(
+                Reason.CAPTURE_NOT_FOUND, f"no checkpoint in {path}: check the path to resume from"
+            )
+        path = newest
+    try:
+        document = torch.load(path, map_location="cpu", weights_only=True)
+        return _from_document(document)
+    except FileNotFoundError as error:
+        raise TrainerError(
+            Reason.CAPTURE_NOT_FOUND, f"{path} is not there: check the path to resume from"
+        ) from error
+    except OSError as error:
+        raise TrainerError(
+            Reason.STORAGE_UNAVAILABLE, f"cannot read {path}: {_first_line(error)}"
+        ) from error
+    except (
+        RuntimeError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError,
+        pickle.UnpicklingError,
+    ) as error:  # fmt: skip
+        raise TrainerError(
+            Reason.INVALID_CONFIGURATION,
+            f"{path} is no whole checkpoint of this trainer ({_first_line(error)}): "
+            "resume from another, or start anew",
+        ) from error
+
+
+def check_resumable(checkpoint: Checkpoint, scene: Scene, config: TrainConfig) -> None:
+    """Refuse to go on with another capture, or with settings that the parameters do not fit."""
+    for field in ("strategy", "sh_degree"):
+        before, now = getattr(checkpoint.config, field), getattr(config, field)
+        if before != now:
+            raise TrainerError(
+                Reason.INVALID_CONFIGURATION,
+                f"the checkpoint was trained with {field} {before}, this run asks for {now}: "
+                "use the same, or start anew",
+            )
+    names = tuple(view.name for view in scene.train_views)
+    if checkpoint.views != names:
+        raise TrainerError(
+            Reason.INVALID_CONFIGURATION,
+            f"the checkpoint was trained on {len(checkpoint.views)} views that are not this "
+            f"capture's {len(names)}: is it another capture, or another --holdout-every?",
+        )
+
+
+def _from_document(document: Any) -> Checkpoint:
+    if not isinstance(document, dict) or document.get("format") != _FORMAT:
+        raise ValueError(f"its format is not {_FORMAT!r}")
+    gaussians = Gaussians.from_dict(document["gaussians"])
+    count = len(gaussians)
+    rows = [*gaussians.as_dict().values(), *document["strategy"].values()]
+    if any(len(tensor) != count for tensor in rows):
+        raise ValueError("its tensors are not of one length")
+    return Checkpoint(
+        step=int(document["step"]),
+        gaussians=gaussians,
+        adam={name: dict(document["adam"][name]) for name in NAMES},
+        strategy=dict(document["strategy"]),
+        rng=document["rng"],
+        device=str(document["device"]),
+        seconds=float(document["seconds"]),
+        curve=tuple(CurvePoint(*point) for point in document["curve"]),
+        config=TrainConfig.model_validate(document["config"]),
+        views=tuple(document["views"]),
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,34 @@
+"""What to say when the GPU's memory is full."""
+
+import torch
+
+from splat_trainer.contract import TrainerError
+from splat_trainer.contract.result import Reason
+
+_SAFE_SHARE = 0.8
+"""Of a count that was trained with whole steps: room for the next view and its lists."""
+
+
+def out_of_memory_error(device: torch.device, gaussians_trained: int) -> TrainerError:
+    """One line on how many Gaussians there were, and how many would fit."""
+    total = torch.cuda.get_device_properties(device).total_memory
+    peak = torch.cuda.max_memory_allocated(device)
+    held = f"{peak / 2**30:.1f} of {total / 2**30:.1f} GiB were in use by this run"
+    if not gaussians_trained:
+        return TrainerError(
+            Reason.OUT_OF_GPU_MEMORY,
+            f"out of GPU memory before the first step ({held}): lower maxSide, set "
+            "maxGaussians under the capture's count of points, or use a larger GPU",
+        )
+    return TrainerError(
+        Reason.OUT_OF_GPU_MEMORY,
+        f"out of GPU memory after steps with {gaussians_trained:,} Gaussians ({held}): set "
+        f"maxGaussians to {fitting_cap(gaussians_trained)}, lower maxSide, or use a larger GPU",
+    )
+
+
+def fitting_cap(gaussians_trained: int) -> int:
+    """A cap that fits where `gaussians_trained` did, in two digits."""
+    cap = max(1000, int(gaussians_trained * _SAFE_SHARE))
+    unit = int(10 ** (len(str(cap)) - 2))
+    return cap // unit * unit

@@ -1,0 +1,140 @@
+"""A training in progress: what one step changes, and what a checkpoint holds."""
+
+import torch
+from torch import Tensor
+
+from splat_trainer.capture.scene import Scene
+from splat_trainer.contract import TrainConfig, TrainerError
+from splat_trainer.contract.result import Reason
+from splat_trainer.gaussians.gaussians import Gaussians
+from splat_trainer.gaussians.initialize import gaussians_from_points
+from splat_trainer.optimize.adam import GaussianOptimizer
+from splat_trainer.optimize.losses import image_loss, regularization
+from splat_trainer.optimize.schedule import schedule_for
+from splat_trainer.optimize.strategies.strategy import make_strategy
+from splat_trainer.rasterize.interface import Rasterizer
+from splat_trainer.train.checkpoint import Checkpoint, check_resumable
+from splat_trainer.train.observer import CurvePoint
+from splat_trainer.train.views import DeviceViews, ViewOrder
+
+
+class Training:
+    """The state of a run after `step` finished steps; `advance` does the next.
+
+    `gaussians_trained` is the largest count with which a whole step was done.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        config: TrainConfig,
+        device: torch.device,
+        rasterizer: Rasterizer,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self._config = config
+        self._scene = scene
+        self._device = device
+        self._rasterizer = rasterizer
+        self._schedule = schedule_for(config)
+        self._generator = torch.Generator(device).manual_seed(config.seed)
+        self._views = DeviceViews(scene.train_views, device)
+        self._order = ViewOrder(len(scene.train_views), config.seed)
+        self.step = 0
+        self.gaussians_trained = 0
+        if checkpoint is None:
+            gaussians = self._first_gaussians()
+        else:
+            check_resumable(checkpoint, scene, config)
+            gaussians = checkpoint.gaussians.to(device)
+        self._optimizer = GaussianOptimizer(gaussians, self._schedule, scene.scene_scale)
+        self._strategy = make_strategy(config, self._schedule, gaussians, scene.scene_scale)
+        if checkpoint is not None:
+            self._resume(checkpoint)
+
+    @property
+    def gaussians(self) -> Gaussians:
+        """The Gaussians as they are now, cut from the graph."""
+        return self._optimizer.gaussians.detach()
+
+    def advance(self) -> Tensor:
+        """Train one step, and give its loss as a tensor that nobody waited for."""
+        step = self.step + 1
+        view = self._order.at(step)
+        gaussians = self._optimizer.gaussians
+        rendering = self._rasterizer(
+            gaussians,
+            self._views.camera(view),
+            sh_degree=self._schedule.sh_degree(step, self._config.sh_degree),
+            absgrad=self._strategy.absgrad,
+        )
+        loss = image_loss(
+            rendering.colors[0],
+            self._views.image(view),
+            self._views.mask(view),
+            ssim_weight=self._schedule.ssim_weight,
+        )
+        pull = regularization(gaussians, self._schedule)
+        total = loss if pull is None else loss + pull
+        total.backward()  # type: ignore[no-untyped-call]
+        if step < self._schedule.densify_until:
+            self._strategy.observe(rendering)
+        self._optimizer.step(step)
+        self.gaussians_trained = max(self.gaussians_trained, len(gaussians))
+        self._strategy.update(step, self._optimizer, self._generator)
+        self.step = step
+        return loss.detach()
+
+    def checkpoint(self, seconds: float, curve: tuple[CurvePoint, ...]) -> Checkpoint:
+        """All that a later process needs to go on."""
+        return Checkpoint(
+            step=self.step,
+            gaussians=self.gaussians,
+            adam=self._optimizer.state(),
+            strategy=self._strategy.state(),
+            rng=self._generator.get_state(),
+            device=self._device.type,
+            seconds=seconds,
+            curve=curve,
+            config=self._config,
+            views=tuple(view.name for view in self._scene.train_views),
+        )
+
+    def _first_gaussians(self) -> Gaussians:
+        scene, schedule = self._scene, self._schedule
+        points = torch.from_numpy(scene.points).float().to(self._device)
+        rgb = torch.from_numpy(scene.points_rgb).float().to(self._device) / 255
+        if len(points) == 0:
+            raise TrainerError(
+                Reason.INVALID_CAPTURE,
+                "the capture's model has no 3D points to start from: reconstruct it again",
+            )
+        most = self._config.max_gaussians
+        if most is not None and len(points) > most:
+            order = torch.randperm(len(points), generator=self._generator, device=self._device)
+            chosen = order[:most].sort().values
+            points, rgb = points[chosen], rgb[chosen]
+        return gaussians_from_points(
+            points,
+            rgb,
+            sh_degree=self._config.sh_degree,
+            opacity=schedule.initial_opacity,
+            scale_factor=schedule.initial_scale,
+            largest_scale=schedule.largest_initial_scale * scene.scene_scale,
+        )
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        self.step = checkpoint.step
+        try:
+            self._optimizer.load_state(checkpoint.adam)
+            self._strategy.load_state(checkpoint.strategy)
+            if checkpoint.device == self._device.type:
+                self._generator.set_state(checkpoint.rng)
+            else:  # the two kinds of generator cannot read each other's state
+                self._generator.manual_seed(self._config.seed + checkpoint.step)
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise TrainerError(
+                Reason.INVALID_CONFIGURATION,
+                f"the checkpoint's optimizer does not fit its Gaussians ({error}): "
+                "resume from another, or start anew",
+            ) from error

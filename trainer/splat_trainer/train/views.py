@@ -1,0 +1,81 @@
+"""A capture's views where training wants them: on the device, drawn in a fixed random order."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from splat_trainer.capture.scene import View
+from splat_trainer.rasterize.interface import Cameras
+
+_RESIDENT_SHARE = 0.4
+"""Images that need more of the free GPU memory than this stay in the host's, pinned."""
+
+
+class DeviceViews:
+    """Cameras and images of V views; nothing that is asked of it makes the host wait."""
+
+    def __init__(self, views: Sequence[View], device: torch.device) -> None:
+        self._device = device
+        self._pinned = device.type == "cuda" and (
+            sum(view.image.nbytes for view in views)
+            > _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
+        )
+        viewmats = np.linalg.inv(np.stack([view.camtoworld for view in views]))
+        intrinsics = np.stack([view.K for view in views])
+        all_viewmats = torch.from_numpy(viewmats).float().to(device)
+        all_intrinsics = torch.from_numpy(intrinsics).float().to(device)
+        self._cameras = [
+            Cameras(all_viewmats[i : i + 1], all_intrinsics[i : i + 1], view.width, view.height)
+            for i, view in enumerate(views)
+        ]
+        self._images = [self._hold(torch.from_numpy(view.image)) for view in views]
+        self._masks = [
+            None if view.mask is None else self._hold(torch.from_numpy(view.mask)) for view in views
+        ]
+
+    def __len__(self) -> int:
+        return len(self._cameras)
+
+    def _hold(self, tensor: Tensor) -> Tensor:
+        return tensor.pin_memory() if self._pinned else tensor.to(self._device)
+
+    def camera(self, index: int) -> Cameras:
+        """The camera of one view, as the only one of a batch."""
+        return self._cameras[index]
+
+    def image(self, index: int) -> Tensor:
+        """The image of one view, [H, W, 3] float32 in 0..1."""
+        return self._images[index].to(self._device, non_blocking=True).float() / 255
+
+    def mask(self, index: int) -> Tensor | None:
+        """Where the image counts, [H, W] bool; None where all of it does."""
+        mask = self._masks[index]
+        return None if mask is None else mask.to(self._device, non_blocking=True)
+
+    def nbytes(self) -> int:
+        """Bytes of images on the device."""
+        return 0 if self._pinned else sum(image.nbytes for image in self._images)
+
+
+class ViewOrder:
+    """Which view each step trains on: all of them in each epoch, shuffled anew.
+
+    It is a function of seed and step alone, so that a resumed run goes on in the same order.
+    """
+
+    def __init__(self, count: int, seed: int) -> None:
+        self._count = count
+        self._seed = seed
+        self._epoch = -1
+        self._order: list[int] = []
+
+    def at(self, step: int) -> int:
+        """The view of a step; steps count from 1."""
+        epoch, place = divmod(step - 1, self._count)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
+            self._order = torch.randperm(self._count, generator=generator).tolist()
+            self._epoch = epoch
+        return self._order[place]
