@@ -92,7 +92,8 @@ class Buildah:
 
     def has(self, reference: str) -> bool:
         """Tell whether an image of that name is in the store."""
-        return any(f"{reference}" in image.get("names", ()) for image in json.loads(self._images()))
+        images = json.loads(self._run("images", "--json"))
+        return any(reference in (image["names"] or ()) for image in images)
 
     def save(self, reference: str, archive: Path) -> None:
         """Write the image as a docker-archive; the file appears whole or not at all."""
@@ -105,9 +106,6 @@ class Buildah:
     def remove(self, reference: str) -> None:
         """Forget an image, and the layers that no other one needs."""
         self._run("rmi", "--force", reference)
-
-    def _images(self) -> str:
-        return self._run("images", "--json")
 
     def _run(self, *arguments: str) -> str:
         # A mount namespace of its own: what buildah mounts goes when it goes, killed or not.
