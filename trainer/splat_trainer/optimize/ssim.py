@@ -42,7 +42,8 @@ def _blur(planes: Tensor) -> Tensor:
     flat = planes.reshape(-1, 1, *planes.shape[-2:])
     flat = torch.nn.functional.conv2d(flat, weights.view(1, 1, -1, 1), padding=(WINDOW // 2, 0))
     flat = torch.nn.functional.conv2d(flat, weights.view(1, 1, 1, -1), padding=(0, WINDOW // 2))
-    return flat.view(planes.shape)
+    blurred: Tensor = flat.view(planes.shape)
+    return blurred
 
 
 class _Ssim(torch.autograd.Function):
@@ -57,7 +58,8 @@ class _Ssim(torch.autograd.Function):
         contrast_below = square_i - mean_ii + square_t - mean_tt + _C2
         contrast = (2 * (product - mean_it) + _C2) / contrast_below
         ctx.save_for_backward(image, target, mean_i, mean_t, luminance, contrast, contrast_below)
-        return luminance * contrast
+        similarity: Tensor = luminance * contrast
+        return similarity
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:

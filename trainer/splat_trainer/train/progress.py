@@ -33,6 +33,7 @@ class ProgressMeter:
         self._psnr_for_curve: float | None = None
         self._last_time = time.monotonic()
         self._last_step = step
+        self._speed: float | None = None
         self.curve = list(curve)
 
     def due(self, step: int) -> bool:
@@ -47,7 +48,9 @@ class ProgressMeter:
         """Tell the observer where the training is."""
         now = time.monotonic()
         elapsed, done = now - self._last_time, step - self._last_step
-        speed = done / elapsed if elapsed > 0 and done > 0 else None
+        if elapsed > 0 and done > 0:
+            self._speed = done / elapsed
+        speed = self._speed
         self._last_time, self._last_step = now, step
         spacing = self._iterations / _CURVE_POINTS
         psnr, self._psnr_for_curve = self._psnr_for_curve, None

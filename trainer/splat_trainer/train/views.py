@@ -1,9 +1,11 @@
 """A capture's views where training wants them: on the device, drawn in a fixed random order."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from splat_trainer.capture.scene import View
@@ -30,15 +32,14 @@ class DeviceViews:
             Cameras(all_viewmats[i : i + 1], all_intrinsics[i : i + 1], view.width, view.height)
             for i, view in enumerate(views)
         ]
-        self._images = [self._hold(torch.from_numpy(view.image)) for view in views]
-        self._masks = [
-            None if view.mask is None else self._hold(torch.from_numpy(view.mask)) for view in views
-        ]
+        self._images = [self._hold(view.image) for view in views]
+        self._masks = [None if view.mask is None else self._hold(view.mask) for view in views]
 
     def __len__(self) -> int:
         return len(self._cameras)
 
-    def _hold(self, tensor: Tensor) -> Tensor:
+    def _hold(self, pixels: NDArray[Any]) -> Tensor:
+        tensor = torch.tensor(pixels)  # a copy: a view's arrays may be read-only
         return tensor.pin_memory() if self._pinned else tensor.to(self._device)
 
     def camera(self, index: int) -> Cameras:
