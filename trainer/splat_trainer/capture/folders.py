@@ -1,5 +1,6 @@
 """Finds the parts of a capture: the model, the image folder, the masks."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -49,10 +50,8 @@ def find_folders(folder: Path) -> CaptureFolders:
 def find_image(images: Path, name: str) -> Path | None:
     """Find the file of the image `name`; another suffix counts too, as in images_2 and so on."""
     path = images / _inside(name)
-    if path.is_file():
-        return path
     others = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
-    return next((other for other in others if other.is_file()), None)
+    return _first_file((path, *others))
 
 
 def find_mask(masks: Path | None, name: str) -> Path | None:
@@ -60,8 +59,17 @@ def find_mask(masks: Path | None, name: str) -> Path | None:
     if masks is None:
         return None
     path = masks / _inside(name)
-    candidates = (path.with_name(path.name + ".png"), path.with_suffix(".png"))
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    return _first_file((path.with_name(path.name + ".png"), path.with_suffix(".png")))
+
+
+def _first_file(candidates: Iterable[Path]) -> Path | None:
+    for path in candidates:
+        try:
+            if path.is_file():
+                return path
+        except OSError as error:  # a name longer than the system takes, a folder that is shut
+            raise invalid(f"cannot look at {shown(str(path))}: {error.strerror}") from error
+    return None
 
 
 def _inside(name: str) -> PurePosixPath:

@@ -1,36 +1,26 @@
 """Loads a capture: from a folder to a scene that is ready to train on."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from splat_trainer.capture.camera import Camera
 from splat_trainer.capture.colmap_model import read_model
 from splat_trainer.capture.fault import invalid, missing
-from splat_trainer.capture.folders import CaptureFolders, find_folders, find_image, find_mask
-from splat_trainer.capture.model import ColmapModel, PosedImage
+from splat_trainer.capture.folders import CaptureFolders, find_folders
+from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.normalize import normalizing_transform, scene_scale, transform_poses
 from splat_trainer.capture.pixels import read_photo, shrink, size_within
 from splat_trainer.capture.scene import Scene, View
-from splat_trainer.capture.undistort import undistort
+from splat_trainer.capture.sources import Source, find_sources, read_all
+from splat_trainer.capture.undistort import Undistorter
 from splat_trainer.contract import Reason, TrainConfig, TrainerError
 from splat_trainer.contract.failure import shown
 
 MIN_POINTS = 4
 """A Gaussian starts as large as the distance to its three nearest points."""
-
-
-@dataclass(frozen=True)
-class _Source:
-    image: PosedImage
-    camera: Camera
-    path: Path
-    mask: Path | None
 
 
 def load_scene(folder: Path, config: TrainConfig) -> Scene:
@@ -41,27 +31,21 @@ def load_scene(folder: Path, config: TrainConfig) -> Scene:
         raise invalid(
             f"{folders.model} holds {len(model.points)} points: at least {MIN_POINTS} are needed"
         )
-    sources = _find_sources(model, folders, config.allow_missing_images)
-    views = _read_views(sources, config)
-    if len(views) < 2:
-        raise invalid(
-            f"{folder} has {len(views)} usable posed image: at least 2 are needed, one to train "
-            "on and one to measure by"
-        )
-    similarity = normalizing_transform(
-        np.stack([view.camtoworld for view in views]), model.points.xyz
-    )
-    poses = transform_poses(np.stack([view.camtoworld for view in views]), similarity)
+    views = _read_views(_sources(model, folders, config.allow_missing_images), config)
+    poses = np.stack([view.camtoworld for view in views])
+    similarity = normalizing_transform(poses, model.points.xyz)
+    poses = transform_poses(poses, similarity)
     views = [replace(view, camtoworld=pose) for view, pose in zip(views, poses, strict=True)]
     train, test = split_views(views, config.holdout_every)
     if not train:
-        raise invalid(
-            f"holdout_every {config.holdout_every} holds out all {len(views)} images: raise it"
+        raise TrainerError(
+            Reason.INVALID_CONFIGURATION,
+            f"holdoutEvery {config.holdout_every} holds out all {len(views)} images: raise it",
         )
     return Scene(
         train_views=train,
         test_views=test,
-        points=_move(model.points.xyz, similarity).astype(np.float32),
+        points=_moved(model.points.xyz, similarity),
         points_rgb=model.points.rgb,
         normalized_from_capture=similarity,
         scene_scale=scene_scale(poses),
@@ -78,23 +62,10 @@ def split_views(
     return tuple(view for i, view in enumerate(views) if i % holdout_every), test
 
 
-def _move(xyz: NDArray[np.float64], similarity: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(xyz @ similarity[:3, :3].T + similarity[:3, 3])
-
-
-def _find_sources(
-    model: ColmapModel, folders: CaptureFolders, allow_missing: bool
-) -> list[_Source]:
-    sources, absent = [], []
-    for image in model.images:
-        path = find_image(folders.images, image.name)
-        if path is None:
-            absent.append(image.name)
-        else:
-            mask = find_mask(folders.masks, image.name)
-            sources.append(_Source(image, model.cameras[image.camera_id], path, mask))
-    if not sources:
-        there = next((entry.name for entry in sorted(folders.images.iterdir())), None)
+def _sources(model: ColmapModel, folders: CaptureFolders, allow_missing: bool) -> Sequence[Source]:
+    found, absent = find_sources(model, folders)
+    if not found:
+        there = min((entry.name for entry in folders.images.iterdir()), default=None)
         raise missing(
             f"{folders.images} holds none of the {len(model.images)} images of the model: it "
             f"names {shown(model.images[0].name)}, and the folder "
@@ -105,32 +76,26 @@ def _find_sources(
             f"{folders.images} lacks {len(absent)} of the {len(model.images)} images of the "
             f"model, {shown(absent[0])} first: add them, or allow missing images"
         )
-    return sources
+    return found
 
 
-def _read_views(sources: Sequence[_Source], config: TrainConfig) -> list[View]:
-    """Decode in parallel: the decoders and the resampling leave Python's lock alone."""
-
-    def read(source: _Source) -> View | TrainerError:
-        try:
-            return _read_view(source, config.max_side)
-        except TrainerError as error:
-            return error
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        results = list(pool.map(read, sources))
-    errors = [result for result in results if isinstance(result, TrainerError)]
-    if errors and not (config.allow_missing_images and all(map(_is_unreadable, errors))):
-        more = f" (and {len(errors) - 1} more images)" if len(errors) > 1 else ""
-        raise TrainerError(errors[0].reason, errors[0].message + more)
-    return [result for result in results if isinstance(result, View)]
+def _read_views(sources: Sequence[Source], config: TrainConfig) -> list[View]:
+    undistort = Undistorter()
+    views, failures = read_all(
+        sources, lambda source: _read_view(source, undistort, config.max_side)
+    )
+    forgivable = all(failure.reason is Reason.INVALID_CAPTURE for failure in failures)
+    if failures and not (config.allow_missing_images and forgivable and views):
+        more = f" (and so are {len(failures) - 1} more)" if len(failures) > 1 else ""
+        raise TrainerError(failures[0].reason, failures[0].message + more)
+    if len(views) < 2:
+        raise invalid(
+            f"{sources[0].path.parent} has 1 usable image with a pose: at least 2 are needed"
+        )
+    return views
 
 
-def _is_unreadable(error: TrainerError) -> bool:
-    return error.reason is Reason.INVALID_CAPTURE
-
-
-def _read_view(source: _Source, max_side: int | None) -> View:
+def _read_view(source: Source, undistort: Undistorter, max_side: int | None) -> View:
     photo = read_photo(source.path, source.mask, source.camera)
     height, width = photo.rgb.shape[:2]
     photo, camera = undistort(photo, source.camera.resized(width, height))
@@ -138,3 +103,7 @@ def _read_view(source: _Source, max_side: int | None) -> View:
     if size != (camera.width, camera.height):
         photo, camera = shrink(photo, *size), camera.resized(*size)
     return View(source.image.name, source.image.camtoworld, camera.K, photo.rgb, photo.mask)
+
+
+def _moved(xyz: NDArray[np.float64], similarity: NDArray[np.float64]) -> NDArray[np.float32]:
+    return (xyz @ similarity[:3, :3].T + similarity[:3, 3]).astype(np.float32)

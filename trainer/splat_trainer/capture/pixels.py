@@ -1,17 +1,23 @@
 """Decodes an image and its mask, and shrinks them by exact area averages."""
 
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from splat_trainer.capture.camera import Camera
 from splat_trainer.capture.fault import invalid
+from splat_trainer.contract import TrainerError
 from splat_trainer.contract.failure import shown
 
-PIXEL_LIMIT = 300_000_000
+_QUARTER_TURNS = (5, 6, 7, 8)
+"""Values of EXIF's orientation that swap width and height."""
+
 _ROUNDING = 1.0
 """How far, in pixels, a side may be from its exact size after someone's downscaling."""
 
@@ -26,26 +32,29 @@ class Photo:
 
 def read_photo(path: Path, mask_path: Path | None, camera: Camera) -> Photo:
     """Decode an image as COLMAP saw it: of the camera's size, or of that size scaled."""
-    picture = _open(path)
-    if not _fits(picture.size, camera):
-        # COLMAP leaves EXIF's orientation alone; where only the turned photo has the camera's
-        # shape, whoever ran COLMAP had turned the photos first.
-        turned = ImageOps.exif_transpose(picture)
-        if not _fits(turned.size, camera):
-            raise invalid(
-                f"{path} is {picture.width}x{picture.height} pixels, and its camera "
-                f"{camera.camera_id} is {camera.width}x{camera.height}: "
-                "use the images that the model was made from"
-            )
-        picture = turned
-    mask = None
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        mask = np.asarray(picture.getchannel("A")) >= 128
+    with _decoding(path):
+        picture: Image.Image = Image.open(path)
+        if not _fits(picture.size, camera):
+            # COLMAP leaves EXIF's orientation alone; where only the turned photo has the
+            # camera's shape, whoever ran COLMAP had turned the photos first.
+            turned = picture.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
+            if not (turned and _fits(picture.size[::-1], camera)):
+                raise invalid(
+                    f"{path} is {picture.width}x{picture.height} pixels, and its camera "
+                    f"{camera.camera_id} is {camera.width}x{camera.height}: "
+                    "use the images that the model was made from"
+                )
+            picture = ImageOps.exif_transpose(picture)
+        _check_depth(picture, path)
+        mask = None
+        if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+            picture = picture.convert("RGBA")
+            mask = np.asarray(picture.getchannel("A")) >= 128
+        rgb = np.asarray(picture.convert("RGB"))
     if mask_path is not None:
-        drawn = _read_mask(mask_path, picture.size)
+        drawn = _read_mask(mask_path, rgb.shape[:2])
         mask = drawn if mask is None else mask & drawn
-    return Photo(np.asarray(picture.convert("RGB")), _unless_full(mask))
+    return Photo(rgb, _unless_full(mask))
 
 
 def shrink(photo: Photo, width: int, height: int) -> Photo:
@@ -67,26 +76,30 @@ def size_within(width: int, height: int, max_side: int | None) -> tuple[int, int
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _open(path: Path) -> Image.Image:
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Turn what Pillow says of a bad file into one line that names it."""
     try:
-        picture = Image.open(path)
-        if picture.width * picture.height > PIXEL_LIMIT:
-            raise invalid(
-                f"{path} says it is {picture.width}x{picture.height} pixels: "
-                f"more than {PIXEL_LIMIT} are not read"
-            )
-        picture.load()
+        yield
     except UnidentifiedImageError as error:
         raise invalid(f"{path} is no image that can be read: use JPEG or PNG") from error
     except Image.DecompressionBombError as error:
         raise invalid(f"{path} is too large an image: {error}") from error
-    except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
-        raise invalid(
-            f"{path} cannot be decoded, it may be cut off: {shown(str(error))}"
-        ) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise invalid(f"{path} cannot be read: {error.strerror}") from error
+        raise _undecodable(path, error) from error
+    except (ValueError, SyntaxError, EOFError, OverflowError, struct.error, IndexError) as error:
+        raise _undecodable(path, error) from error
+
+
+def _undecodable(path: Path, error: Exception) -> TrainerError:
+    return invalid(f"{path} cannot be decoded, it may be cut off: {shown(str(error))}")
+
+
+def _check_depth(picture: Image.Image, path: Path) -> None:
     if picture.mode.startswith(("I", "F")):
         raise invalid(f"{path} has more than 8 bits a channel (mode {picture.mode}): convert it")
-    return picture
 
 
 def _fits(size: tuple[int, int], camera: Camera) -> bool:
@@ -96,14 +109,18 @@ def _fits(size: tuple[int, int], camera: Camera) -> bool:
     return max(off) <= _ROUNDING
 
 
-def _read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
-    picture = _open(path)
-    channel = picture.getchannel("A") if picture.mode in ("LA", "RGBA") else picture.convert("L")
-    if channel.size != size:
-        raise invalid(
-            f"{path} is {channel.width}x{channel.height} pixels, and its image {size[0]}x{size[1]}"
-        )
-    return np.asarray(channel) > 0
+def _read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Read a mask of `shape` (height, width): what is not black counts."""
+    with _decoding(path):
+        picture = Image.open(path)
+        if picture.size != (shape[1], shape[0]):
+            raise invalid(
+                f"{path} is {picture.width}x{picture.height} pixels, "
+                f"and its image {shape[1]}x{shape[0]}"
+            )
+        has_alpha = picture.mode in ("LA", "RGBA")
+        channel = picture.getchannel("A") if has_alpha else picture.convert("L")
+        return np.asarray(channel) > 0
 
 
 def _unless_full(mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:

@@ -5,8 +5,8 @@ blank pixels, as COLMAP's image_undistorter does with blank_pixels = 0 (COLMAP,
 src/colmap/image/undistortion.cc), so that people get the sizes that they know.
 """
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from splat_trainer.capture.pixels import Photo
 
 MIN_SCALE, MAX_SCALE = 0.2, 2.0
 """COLMAP's bounds on how far a side may shrink or grow."""
+
+_ROWS_AT_ONCE = 128
+_MAPS_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -62,32 +65,62 @@ def undistorted_camera(camera: Camera) -> Camera:
     return replace(pinhole, width=width, height=height, cx=cx * width / w, cy=cy * height / h)
 
 
-@lru_cache(maxsize=4)
 def pixel_map(camera: Camera) -> PixelMap:
-    """Work out the map of `camera`; the photos of one camera share it."""
+    """Work out where each pixel of the undistorted photo of `camera` looks."""
     pinhole = undistorted_camera(camera)
+    grid = np.empty((pinhole.height, pinhole.width, 2), np.float32)
+    inside = np.empty(grid.shape[:2], np.bool_)
     x = (np.arange(pinhole.width) + 0.5 - pinhole.cx) / pinhole.fx
     y = (np.arange(pinhole.height) + 0.5 - pinhole.cy) / pinhole.fy
-    rays = np.ones((pinhole.height, pinhole.width, 3))
-    rays[..., 0], rays[..., 1] = x[None, :], y[:, None]
-    grid = camera.pixels_from_rays(rays) * (2 / np.array([camera.width, camera.height])) - 1
-    inside = np.all(np.abs(grid) <= 1, axis=-1)
-    finite = np.nan_to_num(np.clip(grid, -2, 2), nan=2.0).astype(np.float32)
-    return PixelMap(pinhole, finite, None if inside.all() else inside)
+    for top in range(0, pinhole.height, _ROWS_AT_ONCE):
+        rows = slice(top, top + _ROWS_AT_ONCE)
+        rays = np.ones((len(y[rows]), pinhole.width, 3))
+        rays[..., 0], rays[..., 1] = x[None, :], y[rows, None]
+        seen = camera.pixels_from_rays(rays) * (2 / camera.width, 2 / camera.height) - 1
+        inside[rows] = np.all(np.abs(seen) <= 1, axis=-1)
+        grid[rows] = np.nan_to_num(np.clip(seen, -2, 2), nan=2.0)
+    return PixelMap(pinhole, grid, None if inside.all() else inside)
 
 
-def undistort(photo: Photo, camera: Camera) -> tuple[Photo, Camera]:
-    """Resample `photo`, of `camera`, bilinearly to the pinhole camera that is returned."""
-    if camera.is_pinhole:
-        return photo, _as_pinhole(camera)
-    target = pixel_map(camera)
-    rgb = _sample(photo.rgb, target.grid)
-    mask = target.mask
-    if photo.mask is not None:
-        seen = _sample(photo.mask[..., None].astype(np.uint8) * np.uint8(255), target.grid)
-        seen_mask = seen[..., 0] >= 128
-        mask = seen_mask if mask is None else mask & seen_mask
-    return Photo(rgb, None if mask is None or mask.all() else mask), target.camera
+class Undistorter:
+    """Undistorts photos; those of one camera share its map, which is made once.
+
+    May be used from several threads. Keeps the maps of the last few cameras only: a capture
+    may have as many cameras as photos.
+    """
+
+    def __init__(self) -> None:
+        self._guard = Lock()
+        self._slots: dict[Camera, _Slot] = {}
+
+    def __call__(self, photo: Photo, camera: Camera) -> tuple[Photo, Camera]:
+        """Resample `photo`, of `camera`, bilinearly to the pinhole camera that is returned."""
+        if camera.is_pinhole:
+            return photo, _as_pinhole(camera)
+        target = self._map(camera)
+        rgb = _sample(photo.rgb, target.grid)
+        mask = target.mask
+        if photo.mask is not None:
+            seen = _sample(photo.mask[..., None].astype(np.uint8) * np.uint8(255), target.grid)
+            seen_mask = seen[..., 0] >= 128
+            mask = seen_mask if mask is None else mask & seen_mask
+        return Photo(rgb, None if mask is None or mask.all() else mask), target.camera
+
+    def _map(self, camera: Camera) -> PixelMap:
+        with self._guard:
+            slot = self._slots.setdefault(camera, _Slot())
+            if len(self._slots) > _MAPS_KEPT:
+                del self._slots[next(iter(self._slots))]
+        with slot.lock:
+            if slot.map is None:
+                slot.map = pixel_map(camera)
+            return slot.map
+
+
+@dataclass
+class _Slot:
+    lock: Lock = field(default_factory=Lock)
+    map: PixelMap | None = None
 
 
 def _sample(image: NDArray[np.uint8], grid: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from splat_trainer.contract import Reason, TrainerError
 from splat_trainer.contract.failure import shown
@@ -145,7 +145,7 @@ class _BoundedTarInfo(tarfile.TarInfo):
 
 def _tar_members(archive: Path) -> Iterator[_Member]:
     # Named, not guessed: an .xz stream may ask for gigabytes of memory to be read at all.
-    mode = "r|" if archive.name.lower().endswith(".tar") else "r|gz"
+    mode: Literal["r|", "r|gz"] = "r|" if archive.name.lower().endswith(".tar") else "r|gz"
     with tarfile.open(archive, mode, tarinfo=_BoundedTarInfo, errorlevel=2) as opened:
         for info in opened:
             if info.isdir():

@@ -1,0 +1,173 @@
+"""Says what a capture holds, what is wrong with it, and what memory it needs."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from splat_trainer.capture.colmap_model import model_suffix, read_model
+from splat_trainer.capture.folders import IMAGE_SUFFIXES, CaptureFolders, find_folders
+from splat_trainer.capture.model import ColmapModel
+from splat_trainer.capture.pixels import Photo, read_photo
+from splat_trainer.capture.sources import Source, find_sources, read_all
+from splat_trainer.capture.undistort import undistorted_camera
+from splat_trainer.contract import TrainerError
+from splat_trainer.contract.failure import shown
+from splat_trainer.contract.model import Document
+
+GPU_BYTES_PER_GAUSSIAN = 1_500
+"""59 numbers, their gradients and two moments of Adam are 944 bytes; the rest is what rendering
+keeps for its way back. gsplat 1.5.3 peaks at 2.4 to 2.8 GB with 1.5M to 1.75M Gaussians on
+292 images of 800x533."""
+
+FEW_IMAGES = 10
+FEW_POINTS = 500
+LARGE_ERROR = 2.0
+"""Pixels of mean reprojection error above which a splat will be blurred."""
+
+_NAMED = 3
+
+
+class CameraSummary(Document):
+    """Cameras of one model and size, and the size that their images have when undistorted."""
+
+    model: str
+    width: int
+    height: int
+    cameras: int
+    images: int
+    undistorted_width: int | None = None
+    undistorted_height: int | None = None
+
+
+class CaptureReport(Document):
+    """What a capture holds. `problems` are lines to read; none means that it can be trained on."""
+
+    model_folder: str
+    model_format: str
+    image_folder: str
+    mask_folder: str | None
+    images: int = Field(description="Images with a pose.")
+    readable_images: int
+    masked_images: int
+    image_sizes: dict[str, int] = Field(description="How many files are of a size, as WxH.")
+    cameras: tuple[CameraSummary, ...]
+    points: int
+    mean_track_length: float | None = None
+    mean_reprojection_error: float | None = Field(None, description="In pixels.")
+    image_bytes: int = Field(description="Memory of all decoded images.")
+    gpu_bytes_at_one_million: int = Field(description="GPU memory with a million Gaussians.")
+    problems: tuple[str, ...]
+
+
+def inspect_capture(folder: Path) -> CaptureReport:
+    """Look at all of the capture in `folder`; a model that cannot be read at all is an error."""
+    folders = find_folders(folder)
+    model = read_model(folders.model)
+    sources, absent = find_sources(model, folders)
+    photos, failures = read_all(sources, _measure)
+    image_bytes = 3 * sum(height * width for height, width, _ in photos)
+    errors = model.points.errors[model.points.errors >= 0]
+    cameras, camera_problems = _summarize(model)
+    return CaptureReport(
+        model_folder=str(folders.model),
+        model_format="binary" if model_suffix(folders.model) == ".bin" else "text",
+        image_folder=str(folders.images),
+        mask_folder=None if folders.masks is None else str(folders.masks),
+        images=len(model.images),
+        readable_images=len(photos),
+        masked_images=sum(masked for _, _, masked in photos),
+        image_sizes=dict(Counter(f"{width}x{height}" for height, width, _ in photos)),
+        cameras=cameras,
+        points=len(model.points),
+        mean_track_length=float(np.mean(model.points.track_lengths)),
+        mean_reprojection_error=float(np.mean(errors)) if len(errors) else None,
+        image_bytes=image_bytes,
+        gpu_bytes_at_one_million=image_bytes + 1_000_000 * GPU_BYTES_PER_GAUSSIAN,
+        problems=(
+            *_image_problems(model, folders, absent, failures),
+            *camera_problems,
+            *_model_problems(model, errors),
+        ),
+    )
+
+
+def _measure(source: Source) -> tuple[int, int, bool]:
+    photo: Photo = read_photo(source.path, source.mask, source.camera)
+    return photo.rgb.shape[0], photo.rgb.shape[1], photo.mask is not None
+
+
+def _summarize(model: ColmapModel) -> tuple[tuple[CameraSummary, ...], list[str]]:
+    used = Counter(image.camera_id for image in model.images)
+    groups: dict[tuple[str, int, int], list[int]] = {}
+    for camera in model.cameras.values():
+        key = camera.model.name, camera.width, camera.height
+        groups.setdefault(key, []).append(camera.camera_id)
+    summaries, problems = [], []
+    for (name, width, height), ids in sorted(groups.items()):
+        size: tuple[int | None, int | None] = None, None
+        try:
+            pinhole = undistorted_camera(model.cameras[ids[0]])
+            size = pinhole.width, pinhole.height
+        except TrainerError as error:
+            problems.append(error.message)
+        summaries.append(
+            CameraSummary(
+                model=name,
+                width=width,
+                height=height,
+                cameras=len(ids),
+                images=sum(used[camera_id] for camera_id in ids),
+                undistorted_width=size[0],
+                undistorted_height=size[1],
+            )
+        )
+    return tuple(summaries), problems
+
+
+def _image_problems(
+    model: ColmapModel, folders: CaptureFolders, absent: list[str], failures: list[TrainerError]
+) -> list[str]:
+    problems = []
+    if absent:
+        problems.append(f"{_some(absent, len(model.images))} of the model have no file")
+    problems += [failure.message for failure in failures]
+    posed = {Path(image.name).with_suffix("") for image in model.images}
+    files = sorted(
+        path.relative_to(folders.images)
+        for path in folders.images.rglob("*")
+        if path.suffix in IMAGE_SUFFIXES
+    )
+    unposed = [str(name) for name in files if name.with_suffix("") not in posed]
+    if unposed:
+        problems.append(f"{_some(unposed, len(files))} in {folders.images} have no pose")
+    if len(model.images) < FEW_IMAGES:
+        problems.append(f"only {len(model.images)} images have a pose: a splat of them has gaps")
+    return problems
+
+
+def _model_problems(model: ColmapModel, errors: NDArray[np.float64]) -> list[str]:
+    problems = []
+    if len(model.points) < FEW_POINTS:
+        problems.append(f"only {len(model.points)} points: training starts from little")
+    if len(errors) and np.mean(errors) > LARGE_ERROR:
+        problems.append(
+            f"the mean reprojection error is {np.mean(errors):.2f} pixels: adjust the model "
+            "(colmap bundle_adjuster), with a camera model that fits the lens"
+        )
+    if model.folder.name == "0":
+        others = [path.name for path in sorted(model.folder.parent.iterdir()) if path.is_dir()]
+        others = [name for name in others if name != "0" and name.isdigit()]
+        if others:
+            problems.append(
+                f"the reconstruction fell into {len(others) + 1} parts: {model.folder} is used, "
+                f"{', '.join(others)} beside it are not"
+            )
+    return problems
+
+
+def _some(names: list[str], total: int) -> str:
+    named = ", ".join(shown(name) for name in names[:_NAMED])
+    return f"{len(names)} of {total} images ({named}{', ...' if len(names) > _NAMED else ''})"

@@ -1,0 +1,58 @@
+"""Matches the images of a model with the files of a folder, and decodes them in parallel."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from splat_trainer.capture.camera import Camera
+from splat_trainer.capture.folders import CaptureFolders, find_image, find_mask
+from splat_trainer.capture.model import ColmapModel, PosedImage
+from splat_trainer.contract import TrainerError
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A posed image, its camera, and the files that hold its pixels and its mask."""
+
+    image: PosedImage
+    camera: Camera
+    path: Path
+    mask: Path | None
+
+
+def find_sources(model: ColmapModel, folders: CaptureFolders) -> tuple[list[Source], list[str]]:
+    """Give what was found, sorted by name, and the names of the images that have no file."""
+    found, absent = [], []
+    for image in model.images:
+        path = find_image(folders.images, image.name)
+        if path is None:
+            absent.append(image.name)
+        else:
+            mask = find_mask(folders.masks, image.name)
+            found.append(Source(image, model.cameras[image.camera_id], path, mask))
+    return found, absent
+
+
+def read_all(
+    sources: Sequence[Source], read: Callable[[Source], Result]
+) -> tuple[list[Result], list[TrainerError]]:
+    """Read each source on its own thread: decoding and resampling leave Python's lock alone.
+
+    Results and failures are in the order of the sources.
+    """
+
+    def attempt(source: Source) -> Result | TrainerError:
+        try:
+            return read(source)
+        except TrainerError as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        outcomes = list(pool.map(attempt, sources))
+    failures = [outcome for outcome in outcomes if isinstance(outcome, TrainerError)]
+    return [outcome for outcome in outcomes if not isinstance(outcome, TrainerError)], failures
