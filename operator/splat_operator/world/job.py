@@ -30,6 +30,7 @@ class Job:
     backoff_limit: int | None = None
     active_deadline_seconds: int | None = None
     ttl_seconds_after_finished: int | None = None
+    started_at: datetime | None = None
     active: int = 0
     succeeded: int = 0
     failed: int = 0
@@ -64,6 +65,7 @@ class Job:
             backoff_limit=optional_integer(spec.get("backoffLimit")),
             active_deadline_seconds=optional_integer(spec.get("activeDeadlineSeconds")),
             ttl_seconds_after_finished=optional_integer(spec.get("ttlSecondsAfterFinished")),
+            started_at=moment(status.get("startTime")),
             active=integer(status.get("active")),
             succeeded=integer(status.get("succeeded")),
             failed=integer(status.get("failed")),

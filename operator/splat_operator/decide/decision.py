@@ -1,0 +1,71 @@
+"""What a decision is: the actions wanted, the status to show, the Events to tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from splat_operator.decide.reasons import Reason
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CreateJob:
+    """Make the training's Job."""
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class UpdateJob:
+    """Change fields of the Job's spec; `uid` keeps a namesake from being changed."""
+
+    namespace: str
+    name: str
+    uid: str
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DeleteJob:
+    """Delete the Job and its pods."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+Action = CreateJob | UpdateJob | DeleteJob
+
+
+@dataclass(frozen=True)
+class Event:
+    """An Event about the training."""
+
+    reason: Reason
+    message: str
+    warning: bool
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do about one training now.
+
+    `status` is None where the one that is written already says it all. `wake_at` is when to
+    decide again though nothing happened.
+    """
+
+    actions: tuple[Action, ...] = ()
+    status: Mapping[str, Any] | None = None
+    events: tuple[Event, ...] = ()
+    wake_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where a training is, in a reason and a sentence."""
+
+    reason: Reason
+    message: str
+    wake_at: datetime | None = None

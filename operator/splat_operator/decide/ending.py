@@ -1,0 +1,99 @@
+"""How a training ended, from what its Job and its last pod say."""
+
+import contextlib
+import signal
+from datetime import datetime, timedelta
+
+from splat_operator.decide.decision import Situation
+from splat_operator.decide.quality import below_gate
+from splat_operator.decide.reasons import Reason
+from splat_operator.world import Job, Pod, World, parse_result
+from splat_trainer.contract import Outcome, ResultDocument
+
+PATIENCE = timedelta(seconds=10)
+"""How long a finished Job waits to be told of until its pod's end is seen: two watches bring
+them, and either may be first."""
+
+_DEADLINE = "DeadlineExceeded"
+_FIRST_SIGNAL_EXIT = 128
+
+
+def ending(world: World, now: datetime) -> Situation | None:
+    """Say how the training ended; None where it has not, or the pod's word may still come."""
+    job = world.job
+    if job is None or not job.finished:
+        return None
+    if job.failure_reason == _DEADLINE:
+        limit = job.active_deadline_seconds
+        return Situation(
+            Reason.DEADLINE_EXCEEDED, f"not done within activeDeadlineSeconds ({limit} s)"
+        )
+    pod = telling_pod(world.pods, good=job.complete)
+    if pod is None and now < word_expected_by(job, now):
+        return None
+    return _good_end(world, pod) if job.complete else _bad_end(job, pod, len(world.pods))
+
+
+def word_expected_by(job: Job, now: datetime) -> datetime:
+    """Until when the pod's word on a finished Job is waited for."""
+    return (job.finished_at or now - PATIENCE) + PATIENCE
+
+
+def telling_pod(pods: tuple[Pod, ...], *, good: bool) -> Pod | None:
+    """Find the newest pod whose end fits the Job's."""
+    wanted = "Succeeded" if good else "Failed"
+    return next((pod for pod in reversed(pods) if pod.phase == wanted), None)
+
+
+def result_of(pod: Pod | None) -> ResultDocument | None:
+    """Give the result document that the trainer left; None where it left none."""
+    if pod is None or pod.termination is None:
+        return None
+    return parse_result(pod.termination.message)
+
+
+def failure_of(pod: Pod) -> Situation:
+    """Say why a pod failed."""
+    ended, result = pod.termination, result_of(pod)
+    if result and result.outcome is not Outcome.SUCCEEDED:
+        return Situation(Reason(result.reason.value), result.message)
+    if ended and ended.reason == "OOMKilled":
+        return Situation(Reason.OOM_KILLED, "the kernel killed the trainer: out of memory")
+    if pod.reason == "Evicted" or pod.disruption:
+        why = pod.message or pod.disruption or pod.reason
+        return Situation(Reason.EVICTED, f"the pod was put out: {why}")
+    if ended:
+        return Situation(Reason.CRASHED, _how_it_crashed(ended.exit_code, ended.message))
+    return Situation(Reason.CRASHED, pod.message or pod.reason or "the pod failed")
+
+
+def _good_end(world: World, pod: Pod | None) -> Situation:
+    result = result_of(pod)
+    if result is None:
+        return Situation(Reason.TRAINED, "done; the trainer left no result document")
+    spec = world.training.spec
+    if spec and spec.quality_gate and below_gate(spec.quality_gate, result):
+        measured = "none" if result.psnr is None else f"{result.psnr:.2f} dB"
+        return Situation(
+            Reason.QUALITY_GATE_FAILED,
+            f"PSNR is {measured}, qualityGate.minPsnr {spec.quality_gate.min_psnr} dB",
+        )
+    return Situation(Reason.TRAINED, result.message)
+
+
+def _bad_end(job: Job, pod: Pod | None, attempts: int) -> Situation:
+    if pod is None:
+        return Situation(Reason.JOB_FAILED, f"{job.failure_reason}: {job.failure_message}")
+    failure = failure_of(pod)
+    if job.failure_reason == "BackoffLimitExceeded" and attempts > 1:
+        return Situation(failure.reason, f"{failure.message} (attempt {attempts}, the last)")
+    return failure
+
+
+def _how_it_crashed(exit_code: int | None, log_end: str) -> str:
+    how = f"exit code {exit_code}"
+    if exit_code and exit_code > _FIRST_SIGNAL_EXIT:
+        with contextlib.suppress(ValueError):
+            how += f" ({signal.Signals(exit_code - _FIRST_SIGNAL_EXIT).name})"
+    lines = log_end.strip().splitlines()
+    return f"the trainer ended with {how}" + (f": {lines[-1].strip()}" if lines else "")

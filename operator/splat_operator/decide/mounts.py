@@ -1,0 +1,118 @@
+"""The volumes of the trainer's pod, and where it finds them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from splat_operator.api import SplatTrainingSpec, names
+from splat_operator.api.storage import ClaimLocation, Output, Source
+from splat_operator.world import Installation, KernelCacheClaim
+
+SOURCE_FOLDER = "/data"
+OUTPUT_FOLDER = "/output"
+KERNELS_FOLDER = "/kernels"
+PROGRESS_FOLDER = "/var/run/splat"
+PROGRESS_TOKEN = f"{PROGRESS_FOLDER}/token"
+PROGRESS_CA = f"{PROGRESS_FOLDER}/ca.crt"
+
+_TOKEN_SECONDS = 3600
+"""The kubelet renews a token when four fifths of this are over."""
+
+
+@dataclass(frozen=True)
+class Mounts:
+    """Volumes and mounts, as a pod's spec has them, and the places to tell the trainer."""
+
+    source: str
+    output: str
+    kernels: str | None
+    volumes: list[dict[str, Any]] = field(default_factory=list)
+    mounts: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, name: str, path: str, volume: dict[str, Any], **options: Any) -> None:
+        """Mount one volume at one path."""
+        self.volumes.append({"name": name, **volume})
+        self.mounts.append({"name": name, "mountPath": path, **options})
+
+
+def mounts(installation: Installation, spec: SplatTrainingSpec) -> Mounts:
+    """Give all that is mounted: what is read, what is written, and scratch."""
+    cache = _kernel_cache(installation, spec)
+    found = Mounts(
+        source=_place(spec.source, SOURCE_FOLDER),
+        output=_place(spec.output, OUTPUT_FOLDER),
+        kernels=_inside(KERNELS_FOLDER, cache.path) if cache else None,
+    )
+    # The root file system is read-only: downloads, archives and caches go here.
+    found.add("tmp", "/tmp", {"emptyDir": {}})  # noqa: S108 - the pod's own volume
+    found.add(
+        "shm",
+        "/dev/shm",  # noqa: S108 - the pod's own volume
+        {"emptyDir": {"medium": "Memory", "sizeLimit": spec.resources.shared_memory}},
+    )
+    source, output = spec.source.persistent_volume_claim, spec.output.persistent_volume_claim
+    if source:
+        found.add("source", SOURCE_FOLDER, _claim(source.claim_name), readOnly=True)
+    if output:
+        found.add("output", OUTPUT_FOLDER, _claim(output.claim_name))
+    if cache:
+        found.add("kernels", KERNELS_FOLDER, _claim(cache.claim_name), readOnly=True)
+    if installation.progress_url:
+        found.add("progress", PROGRESS_FOLDER, _progress_volume(), readOnly=True)
+    return found
+
+
+def _kernel_cache(installation: Installation, spec: SplatTrainingSpec) -> KernelCacheClaim | None:
+    if spec.kernel_cache:
+        return KernelCacheClaim(spec.kernel_cache.claim_name, spec.kernel_cache.path or "")
+    return installation.kernel_cache if spec.resources.gpus else None
+
+
+def _place(location: Source | Output, folder: str) -> str:
+    if location.s3:
+        return location.s3.uri
+    claim: ClaimLocation | None = location.persistent_volume_claim
+    return _inside(folder, (claim.path if claim else None) or "")
+
+
+def _inside(folder: str, path: str) -> str:
+    return f"{folder}/{path.strip('/')}".rstrip("/")
+
+
+def _claim(name: str) -> dict[str, Any]:
+    # Read-only is said of the mount, not of the volume: a claim that is mounted twice, once to
+    # read and once to write, could not be both.
+    return {"persistentVolumeClaim": {"claimName": name}}
+
+
+def _progress_volume() -> dict[str, Any]:
+    """A token that is bound to this pod and good for nothing but progress, and whom to trust.
+
+    The authority comes by an annotation of the pod, so that nothing need be made in the
+    training's namespace.
+    """
+    return {
+        "projected": {
+            "sources": [
+                {
+                    "serviceAccountToken": {
+                        "audience": names.PROGRESS_AUDIENCE,
+                        "expirationSeconds": _TOKEN_SECONDS,
+                        "path": "token",
+                    }
+                },
+                {
+                    "downwardAPI": {
+                        "items": [
+                            {
+                                "path": "ca.crt",
+                                "fieldRef": {
+                                    "fieldPath": "metadata.annotations"
+                                    f"['{names.PROGRESS_CA_ANNOTATION}']"
+                                },
+                            }
+                        ]
+                    }
+                },
+            ]
+        }
+    }

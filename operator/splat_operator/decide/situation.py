@@ -1,0 +1,75 @@
+"""Where a training is: the one place where the policies are put in order."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from splat_operator.api import ConditionType
+from splat_operator.decide.deadline import missed_start, start_deadline
+from splat_operator.decide.decision import Situation
+from splat_operator.decide.ending import ending, failure_of
+from splat_operator.decide.reasons import MEANINGS, Reason
+from splat_operator.decide.waiting import waiting_for_a_node, waiting_to_start
+from splat_operator.world import World
+
+_KUBELET_ALTERNATES = (Reason.IMAGE_PULL_BACK_OFF, Reason.CONTAINER_CONFIG_ERROR)
+"""Reasons under which the kubelet says the same in turn in two ways."""
+
+
+def situation(world: World, now: datetime) -> Situation | None:
+    """Say where a training is; None while a finished Job's pod has not been heard."""
+    ended = ending(world, now)
+    if ended or (world.job and world.job.finished):
+        return ended
+    waiting = _steadied(world, _on_the_way(world))
+    return missed_start(world, waiting, now) or replace(waiting, wake_at=start_deadline(world))
+
+
+def _on_the_way(world: World) -> Situation:
+    training, job = world.training, world.job
+    if training.spec is None:
+        return Situation(Reason.INVALID_SPEC, training.spec_error)
+    if job is None or job.deleting:
+        return _without_job(world)
+    pod = world.pods[-1] if world.pods else None
+    if job.suspend:
+        stopping = pod is not None and not pod.ended
+        return Situation(
+            Reason.SUSPENDED,
+            f"waiting for pod {pod.name} to stop" if pod and stopping else "spec.suspend is true",
+        )
+    if pod is None:
+        return Situation(Reason.JOB_CREATED, f"Job {job.name} is made; waiting for its pod")
+    if pod.phase == "Failed":
+        failure = failure_of(pod)
+        return Situation(
+            Reason.RETRYING, f"pod {pod.name} failed: {failure.reason}: {failure.message}"
+        )
+    return (
+        waiting_for_a_node(pod)
+        or waiting_to_start(pod)
+        or Situation(Reason.TRAINING, f"pod {pod.name} on {pod.node_name}")
+    )
+
+
+def _without_job(world: World) -> Situation:
+    spec, trouble = world.training.spec, world.trouble
+    if trouble:
+        return Situation(Reason.JOB_REFUSED, f"{trouble.reason}: {trouble.message}")
+    if spec and spec.suspend:
+        return Situation(Reason.SUSPENDED, "spec.suspend is true")
+    return Situation(Reason.JOB_CREATED, "the Job is being made")
+
+
+def _steadied(world: World, waiting: Situation) -> Situation:
+    """Keep the first of two alternating messages: status need not change every few seconds."""
+    if waiting.reason not in _KUBELET_ALTERNATES:
+        return waiting
+    written = world.training.condition(ConditionType.SUCCEEDED)
+    if written.get("reason") == waiting.reason and written.get("message"):
+        return replace(waiting, message=str(written["message"]))
+    return waiting
+
+
+def is_end(reason: Reason) -> bool:
+    """Whether nothing follows on this reason."""
+    return MEANINGS[reason].holds is None

@@ -1,0 +1,52 @@
+"""Why a training that has a pod does not run yet, in the words of scheduler and kubelet."""
+
+import re
+
+from splat_operator.decide.decision import Situation
+from splat_operator.decide.reasons import Reason
+from splat_operator.world import Pod
+
+# Reasons of a waiting container, from kubelet's pkg/kubelet/images/types.go and
+# pkg/kubelet/kuberuntime/kuberuntime_container.go.
+_PULL_REASONS = (
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+)
+_CONFIG_REASONS = ("CreateContainerConfigError",)
+_START_REASONS = ("CreateContainerError", "RunContainerError", "PreStartHookError")
+
+_MISSING_CLAIM = re.compile(r'persistentvolumeclaim "[^"]*" not found')
+_MISSING_SECRET = re.compile(r'secret "[^"]*" not found|find key .* in Secret')
+
+
+def waiting_for_a_node(pod: Pod) -> Situation | None:
+    """Say why the pod has no node; None where it has one."""
+    if pod.node_name:
+        return None
+    if not pod.unscheduled_reason:
+        return Situation(Reason.JOB_CREATED, "waiting for a node")
+    missing = _MISSING_CLAIM.search(pod.unscheduled_message)
+    if missing:
+        return Situation(Reason.CLAIM_NOT_FOUND, f"{missing.group()} in this namespace")
+    return Situation(Reason.UNSCHEDULABLE, pod.unscheduled_message or pod.unscheduled_reason)
+
+
+def waiting_to_start(pod: Pod) -> Situation | None:
+    """Say why the trainer has not started on its node; None where it has."""
+    if pod.running or pod.termination or pod.ended:
+        return None
+    words = f"{pod.waiting_reason}: {pod.waiting_message}".removesuffix(": ")
+    if pod.waiting_reason in _PULL_REASONS:
+        return Situation(Reason.IMAGE_PULL_BACK_OFF, words)
+    if pod.waiting_reason in _CONFIG_REASONS:
+        if _MISSING_SECRET.search(pod.waiting_message):
+            return Situation(Reason.SECRET_NOT_FOUND, pod.waiting_message)
+        return Situation(Reason.CONTAINER_CONFIG_ERROR, words)
+    if pod.waiting_reason in _START_REASONS:
+        return Situation(Reason.CONTAINER_START_ERROR, words)
+    return Situation(Reason.STARTING, f"starting on {pod.node_name}")
