@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
-	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
@@ -26,6 +26,7 @@ import (
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 
 	"splatting.dev/testcluster/deviceplugin"
+	"splatting.dev/testcluster/dns"
 	"splatting.dev/testcluster/provisioner"
 )
 
@@ -39,9 +40,7 @@ var components = map[string]func() int{
 	"kube-controller-manager": serve(controllermanager.NewControllerManagerCommand),
 	"kube-scheduler":          serve(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
 	"kube-proxy":              serve(proxy.NewProxyCommand),
-	"kubelet": serve(func() *cobra.Command {
-		return kubelet.NewKubeletCommand(genericapiserver.SetupSignalContext())
-	}),
+	"kubelet":                 serve(func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }),
 	"kubectl": func() int {
 		// As kubectl's own main does: its errors have exit codes and words of their own.
 		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
@@ -51,6 +50,7 @@ var components = map[string]func() int{
 	},
 	"storage-provisioner": provisioner.Main,
 	"device-plugin":       deviceplugin.Main,
+	"coredns":             dns.Main,
 }
 
 func main() {
