@@ -13,7 +13,7 @@ async def answers(target: str) -> bool:
     """True if `target` is well: http(s) with a 2xx status, or unix:// that accepts."""
     try:
         return await asyncio.wait_for(_answers(target), TIMEOUT)
-    except (OSError, asyncio.TimeoutError, ValueError):
+    except (TimeoutError, OSError, ValueError):
         return False
 
 
