@@ -1,0 +1,84 @@
+"""`python -m deploy.demo up|down`: what `make demo` and `make demo-down` run."""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.demo import own_cluster
+from deploy.demo.captures import capture_to_train
+from deploy.demo.manifests import TrainingRequest
+from deploy.demo.stages import DemoError, Stages
+from deploy.demo.story import REPOSITORY, tell
+
+
+def main() -> int:
+    """Run the command; gives the exit code."""
+    arguments = _parser(os.environ).parse_args()
+    try:
+        if arguments.command == "down":
+            own_cluster.remove()
+        else:
+            _up(arguments)
+    except DemoError as error:
+        print(f"\ndemo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ndemo: stopped; `make demo-down` removes the cluster", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _up(arguments: argparse.Namespace) -> None:
+    stages = Stages()
+    with tempfile.TemporaryDirectory(prefix="splat-demo-") as scratch:
+        kube = own_cluster.bring_up(stages)
+        images = own_cluster.build_images(stages)
+        capture = capture_to_train(arguments.capture, Path(scratch), stages)
+        request = TrainingRequest(
+            iterations=arguments.iterations,
+            max_side=arguments.max_side,
+            max_gaussians=arguments.max_gaussians,
+            gpus=0,
+            cpu="2",
+            memory="6Gi",
+        )
+        tell(kube, images, capture, request, arguments.output, stages, arguments.timeout)
+    print(f"\nTime by stage:\n{stages.table()}")
+    print(f"\nLook around:  {own_cluster.HINT}")
+    print("Remove it all:  make demo-down")
+
+
+def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="bring the cluster up and train a capture on it")
+    up.add_argument(
+        "--capture",
+        type=Path,
+        default=environ.get("CAPTURE") or None,
+        help="folder with images/ and sparse/ (CAPTURE); default: a synthetic capture",
+    )
+    up.add_argument(
+        "--iterations",
+        type=int,
+        default=int(environ.get("ITERATIONS") or 600),
+        help="training steps (ITERATIONS)",
+    )
+    up.add_argument(
+        "--max-side",
+        type=int,
+        default=int(environ.get("MAX_SIDE") or 128),
+        help="longest side of the images, in pixels (MAX_SIDE)",
+    )
+    up.add_argument("--max-gaussians", type=int, default=20_000)
+    up.add_argument("--output", type=Path, default=REPOSITORY / "demo-output")
+    up.add_argument("--timeout", type=float, default=1800, help="seconds for the training")
+    commands.add_parser("down", help="remove the demo's cluster")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

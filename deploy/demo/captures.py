@@ -1,0 +1,20 @@
+"""The capture that the demo trains: the user's folder, or a synthetic one made here."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from deploy.demo.stages import DemoError, Stages
+
+
+def capture_to_train(given: Path | None, scratch: Path, stages: Stages) -> Path:
+    """Give a folder with images and a COLMAP model; without `given`, make one."""
+    if given is not None:
+        if not (given / "images").is_dir():
+            raise DemoError(f"CAPTURE={given} has no images/ folder")
+        return given
+    folder = scratch / "synthetic"
+    with stages.stage("Making a synthetic capture (splat-trainer synth)"):
+        command = [sys.executable, "-m", "splat_trainer.cli.main", "synth", "--output", str(folder)]
+        subprocess.run(command, check=True)
+    return folder

@@ -1,0 +1,123 @@
+"""`python -m deploy.demo.gpu pack|up|down`: what `make gpu-pack` and `make gpu-demo` run."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.demo import own_cluster
+from deploy.demo.gpu import kernels
+from deploy.demo.gpu.machine_images import OPERATOR, TRAINER, write_images
+from deploy.demo.gpu.pack import pack
+from deploy.demo.manifests import TrainingRequest
+from deploy.demo.stages import DemoError, Stages
+from deploy.demo.story import REPOSITORY, Images, tell
+from tests.cluster.layout import Layout, cache_root
+from tests.cluster.loading import load_image
+
+
+def main() -> int:
+    """Run the command; gives the exit code."""
+    arguments = _parser(os.environ).parse_args()
+    try:
+        stages = Stages()
+        if arguments.command == "pack":
+            pack(arguments.folder, stages)
+        elif arguments.command == "down":
+            own_cluster.remove()
+        else:
+            _up(arguments, stages)
+    except DemoError as error:
+        print(f"\ngpu-demo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _up(arguments: argparse.Namespace, stages: Stages) -> None:
+    packed: Path = arguments.folder
+    scratch = cache_root() / "gpu-demo"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with stages.stage("Unpacking the cluster's tools"):
+        tools = _unpack(packed / "cluster.tar.xz", scratch / "tools")
+    kube = own_cluster.bring_up(stages, tools)
+    with stages.stage("gsplat's kernels, compiled here unless they were"):
+        library = kernels.compile_kernels(scratch / "extensions" / "gsplat_cuda")
+    archive = scratch / "images.tar"
+    if not archive.exists():
+        with stages.stage("Images of operator and trainer, from this machine's PyTorch"):
+            write_images(archive, packed / "site", library)
+    with stages.stage("Loading the images into containerd"):
+        loaded = load_image(Layout.of(own_cluster.NAME), archive)
+        server = _unpack_file(packed / "s3-server.tar.xz", scratch / "s3-server.tar")
+        (s3_server,) = load_image(Layout.of(own_cluster.NAME), server)
+        print(f"    {', '.join([*loaded, s3_server])}")
+    request = TrainingRequest(
+        iterations=arguments.iterations,
+        max_side=None,
+        max_gaussians=None,
+        gpus=1,
+        cpu="4",
+        memory="24Gi",
+    )
+    tell(
+        kube,
+        Images(OPERATOR, TRAINER, s3_server),
+        arguments.capture,
+        request,
+        arguments.output,
+        stages,
+        timeout=1800,
+        before_training=lambda: kernels.fill_cache(kube, TRAINER),
+        chart_values={"kernelCache.claimName": kernels.CLAIM},
+    )
+    print(f"\nTime by stage:\n{stages.table()}")
+
+
+def _unpack(archive: Path, folder: Path) -> Path:
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        subprocess.run(["tar", "--extract", "--file", archive, "--directory", folder], check=True)
+    return folder
+
+
+def _unpack_file(packed: Path, target: Path) -> Path:
+    if not target.exists():
+        with target.open("wb") as file:
+            subprocess.run(["xz", "--decompress", "--stdout", packed], stdout=file, check=True)
+    return target
+
+
+def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make gpu-demo", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("pack", "pack what the GPU machine needs, on a machine with registries"),
+        ("up", "run the demo on the GPU machine"),
+        ("down", "remove the demo's cluster"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument(
+            "--folder",
+            type=Path,
+            default=environ.get("GPU_PACK") or REPOSITORY / ".gpu",
+            help="what `pack` makes and `up` reads (GPU_PACK)",
+        )
+        if name == "up":
+            command.add_argument(
+                *("--capture",),
+                type=Path,
+                default=environ.get("CAPTURE") or None,
+                required=not environ.get("CAPTURE"),
+                help="folder with images/ and sparse/ (CAPTURE)",
+            )
+            command.add_argument(
+                "--iterations", type=int, default=int(environ.get("ITERATIONS") or 7000)
+            )
+            command.add_argument("--output", type=Path, default=REPOSITORY / "demo-output")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

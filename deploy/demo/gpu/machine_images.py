@@ -1,0 +1,54 @@
+"""The operator's and the trainer's images over the machine's own Python and PyTorch."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from deploy.demo.gpu.docker_archive import Image, write_archive
+from deploy.demo.gpu.kernels import LIBRARY
+from deploy.demo.gpu.machine_layer import write_base_layer
+
+OPERATOR = "splat.test/gpu-operator:1"
+TRAINER = "splat.test/gpu-trainer:1"
+
+DISTRIBUTIONS = ("torch", "triton", "numpy", "pillow", "setuptools", "ninja", "packaging")
+DRIVER_LIBRARIES = "/usr/local/nvidia/lib64"
+
+
+def write_images(archive: Path, site: Path, kernels: Path) -> None:
+    """Write both images, which share all of their layers, into one archive."""
+    with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
+        base, own = Path(scratch) / "base.tar", Path(scratch) / "own.tar"
+        write_base_layer(base, DISTRIBUTIONS)
+        _write_own_layer(own, site, kernels, Path(scratch) / "root")
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "PYTHONPATH": "/opt/splat/site",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HOME": "/tmp",  # noqa: S108 - a volume of the pod's
+            "LD_LIBRARY_PATH": DRIVER_LIBRARIES,
+        }
+        images = [
+            Image(reference, (base, own), ("python3", "-m", module), environment, "10001:10001")
+            for reference, module in (
+                (OPERATOR, "splat_operator.runtime.main"),
+                (TRAINER, "splat_trainer.cli.main"),
+            )
+        ]
+        write_archive(archive, images)
+
+
+def _write_own_layer(layer: Path, site: Path, kernels: Path, root: Path) -> None:
+    (root / "opt/splat/kernels").mkdir(parents=True)
+    shutil.copytree(site, root / "opt/splat/site")
+    shutil.copy(kernels, root / "opt/splat/kernels" / LIBRARY)
+    for name in ("tmp", "proc", "sys", "dev", "run", "var/run", "data", "output", "root"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    (root / "tmp").chmod(0o1777)
+    names = sorted(os.listdir(root))
+    command = ["tar", "--create", "--file", layer, "--directory", root, "--numeric-owner"]
+    subprocess.run([*command, "--owner=0", "--group=0", *names], check=True)
