@@ -1,8 +1,6 @@
-"""SIGTERM and SIGINT: an exception while nothing is at stake, a polite request while training."""
+"""SIGTERM and SIGINT: an exception while nothing is at stake, a polite request from then on."""
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -23,13 +21,13 @@ class Interrupted(BaseException):
 class Interruption:
     """Watches for the signals that ask a run to stop, from `with` to the end of its block.
 
-    Outside of `deferred()` a signal raises Interrupted in the main thread at once. Inside, the
-    first one only makes `requested()` true, and a second one raises after all: whoever asks
-    twice no longer waits for a checkpoint.
+    Until `defer()` a signal raises Interrupted in the main thread at once. After it, the first
+    one only makes `requested()` true, and a second one raises after all: whoever asks twice no
+    longer waits for a checkpoint.
     """
 
     def __init__(self) -> None:
-        self._signal_name: str | None = None
+        self._signal_name = ""
         self._deferring = False
         self._previous: dict[signal.Signals, Any] = {}
 
@@ -46,26 +44,21 @@ class Interruption:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    def defer(self) -> None:
+        """From now on, the first signal waits for `requested()` to be asked."""
+        self._deferring = True
+
     def requested(self) -> bool:
         """Whether a signal came."""
-        return self._signal_name is not None
+        return bool(self._signal_name)
 
     @property
     def signal_name(self) -> str:
         """The signal that came, such as SIGTERM; empty if none did."""
-        return self._signal_name or ""
-
-    @contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Within, the first signal waits for `requested()` to be asked."""
-        self._deferring = True
-        try:
-            yield
-        finally:
-            self._deferring = False
+        return self._signal_name
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        again = self._signal_name is not None
+        again = self.requested()
         self._signal_name = signal.Signals(number).name
         if again or not self._deferring:
             raise Interrupted(self._signal_name)

@@ -16,6 +16,8 @@ from splat_trainer.cli.result import RunRecord, write_in_place
 from splat_trainer.contract import environment
 from splat_trainer.report.machine import process_started
 
+_READER_GONE = 141  # what a shell shows for a process that SIGPIPE ended
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `splat-trainer` with `argv` (by default, this process's) and give its exit code.
@@ -23,31 +25,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     Each failure ends here: one line on standard error, the result document wherever it is asked
     for, and the exit code of contract/exit_codes.py.
     """
+    logs.configure(verbose=False)
     record = RunRecord(process_started())
     result_path = os.environ.get(environment.RESULT_PATH, "").strip()
     if result_path:
         record.send_to(write_in_place(Path(result_path)))
-    try:
-        with Interruption() as interruption:
-            arguments = build_parser().parse_args(argv)
-            logs.configure(arguments.verbose)
-            # Each command in a module of its own: `config` must not pay for torch.
-            command = importlib.import_module(f"splat_trainer.cli.commands.{arguments.command}")
-            code = int(command.run(Invocation(arguments, os.environ, interruption, record)))
+    with Interruption() as interruption:
+        try:
+            code = _run(argv, interruption, record)
+        except SystemExit as exit_:  # argparse, after --help and --version
+            code = int(exit_.code or 0)
+        except BrokenPipeError:
+            code = _READER_GONE
+        except BaseException as error:  # an interruption, too, has a code and a document
+            interruption.defer()
+            code = _fail(error, record)
         _flush_standard_output()
-        return code
-    except BrokenPipeError:
-        _flush_standard_output()
-        return 141  # as if SIGPIPE had ended the process: whoever read our output has gone
-    except SystemExit as exit_:
-        return int(exit_.code or 0)  # argparse, after --help and --version
-    except BaseException as error:  # even an interruption has a code and a document
-        failure = explain(error)
-        record.tell(record.failed(failure))
-        message = " ".join(failure.message.split())
-        with contextlib.suppress(OSError):
-            print(f"splat-trainer: error: {message}", file=sys.stderr, flush=True)
-        return int(failure.exit_code)
+    return code
+
+
+def _run(argv: Sequence[str] | None, interruption: Interruption, record: RunRecord) -> int:
+    arguments = build_parser().parse_args(argv)
+    logs.configure(arguments.verbose)
+    # Each command in a module of its own: `config` must not pay for torch.
+    command = importlib.import_module(f"splat_trainer.cli.commands.{arguments.command}")
+    return int(command.run(Invocation(arguments, os.environ, interruption, record)))
+
+
+def _fail(error: BaseException, record: RunRecord) -> int:
+    failure = explain(error)
+    record.tell(record.failed(failure))
+    message = " ".join(failure.message.split())
+    with contextlib.suppress(OSError):
+        print(f"splat-trainer: error: {message}", file=sys.stderr, flush=True)
+    return int(failure.exit_code)
 
 
 def _flush_standard_output() -> None:

@@ -42,6 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+_MEASURED_BY = ("max_side", "holdout_every", "allow_missing_images", "frame", "device")
+
 _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
 
 
@@ -76,17 +78,16 @@ def _add_train(commands: _Commands) -> None:
 def _add_eval(commands: _Commands) -> None:
     parser = _add(commands, "eval", "Measure a splat against the photos of its capture.")
     parser.add_argument(
-        "splat", type=Path, metavar="FILE", help="A .ply in the capture's frame, or a checkpoint."
+        "splat", type=Path, metavar="FILE", help="A 3DGS .ply, or a checkpoint (.pt)."
     )
     _add_data(parser)
     parser.add_argument(
-        "--all-views", action="store_true", help="Measure every view, not only the held-out ones."
-    )
-    parser.add_argument(
         "--previews", type=Path, metavar="FOLDER", help="Write photos beside renders there."
     )
+    parser.add_argument("--json", action="store_true", help="As one JSON document.")
     _add_endpoint(parser)
-    _add_settings(parser)
+    _add_config_file(parser)
+    add_config_flags(parser, "what to measure", _MEASURED_BY)
 
 
 def _add_inspect(commands: _Commands) -> None:
@@ -155,10 +156,14 @@ def _add_endpoint(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
+    _add_config_file(parser)
+    add_config_flags(parser)
+
+
+def _add_config_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="Settings from a .json, .yaml or .yml file."
     )
-    add_config_flags(parser)
 
 
 def _whole(low: int, high: int) -> Any:

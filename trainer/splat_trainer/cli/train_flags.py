@@ -16,15 +16,20 @@ def flag_of(field: str) -> str:
     return "--" + field.replace("_", "-")
 
 
-def add_config_flags(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for each field of TrainConfig; a flag that is not given leaves no trace.
+def add_config_flags(
+    parser: argparse.ArgumentParser,
+    title: str = "how to train",
+    fields: Iterable[str] = tuple(TrainConfig.model_fields),
+) -> None:
+    """Add a flag for each of `fields` of TrainConfig; one that is not given leaves no trace.
 
     Values stay text: TrainConfig judges them, as it judges those of files and environment.
     """
     group = parser.add_argument_group(
-        "how to train", "Flags win over the environment, which wins over --config."
+        title, "Flags win over the environment, which wins over --config."
     )
-    for name, field in TrainConfig.model_fields.items():
+    for name in fields:
+        field = TrainConfig.model_fields[name]
         options: dict[str, Any] = {
             "dest": name,
             "default": argparse.SUPPRESS,

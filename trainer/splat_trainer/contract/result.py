@@ -4,7 +4,6 @@ A pod writes it to its termination message, so that it outlives the pod's proces
 needs no network; Kubernetes cuts that message at 4096 bytes.
 """
 
-import json
 from enum import StrEnum
 
 from pydantic import Field
@@ -77,11 +76,7 @@ class ResultDocument(Document):
         """Serialise within `limit` bytes: the message is cut first, then outputs are dropped."""
         document = self
         while True:
-            text = json.dumps(
-                document.model_dump(mode="json", exclude_none=True),
-                ensure_ascii=False,
-                separators=(",", ":"),
-            )
+            text = document.model_dump_json(exclude_none=True)
             over = len(text.encode()) - limit
             if over <= 0:
                 return text

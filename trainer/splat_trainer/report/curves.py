@@ -8,6 +8,7 @@ from html import escape
 WIDTH, HEIGHT = 420, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 28
 _MOST_POINTS = 240
+_LEAST = 1e-30  # on a logarithmic axis
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Curve:
 def draw(curve: Curve) -> str:
     """Draw a curve with axes; each point tells its value when pointed at.
 
-    Values that are not finite (or not positive, on a logarithmic axis) are left out; with fewer
+    Values that are not finite (or not above zero, on a logarithmic axis) are left out; with fewer
     than two values there is nothing to draw and the result is empty.
     """
     points = [(step, value) for step, value in curve.points if _drawable(curve, value)]
@@ -86,7 +87,7 @@ def ticks(low: float, high: float, about: int) -> list[float]:
 
 
 def _drawable(curve: Curve, value: float) -> bool:
-    return math.isfinite(value) and (value > 0 or not curve.logarithmic)
+    return math.isfinite(value) and (value > _LEAST or not curve.logarithmic)
 
 
 def _range(scaled: Sequence[float]) -> tuple[float, float]:

@@ -16,10 +16,14 @@ Display = Literal["auto", "bar", "lines", "none"]
 
 
 def open_reporters(
-    display: Display, progress_file: Path | None, environ: Mapping[str, str]
+    display: Display,
+    progress_file: Path | None,
+    environ: Mapping[str, str],
+    *others: Reporter,
+    iterations: int = 0,
 ) -> Reporters:
     """Open the reporters of a run; raises TrainerError if the progress address is faulty."""
-    reporters: list[Reporter] = []
+    reporters = list(others)
     url = environ.get(environment.PROGRESS_URL, "").strip()
     if url:
         address = ProgressAddress.parse(
@@ -40,7 +44,7 @@ def open_reporters(
         reporters.append(TerminalBar(Console(stderr=True)))
     elif display == "lines":
         reporters.append(Throttled(write_json_lines(sys.stdout)))
-    return Reporters(reporters)
+    return Reporters(reporters, iterations)
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:

@@ -22,33 +22,32 @@ class Reporter(Protocol):
 class Reporters:
     """A TrainObserver that passes everything on; a reporter that raises is dropped, once logged.
 
-    What is known is carried on from stage to stage, so that no one sees a run go back to
-    step 0 when it begins to evaluate.
+    What is known is carried on from stage to stage, so that no one sees a run go back to step 0
+    when it begins to evaluate. `iterations` is what the run is to do.
     """
 
-    def __init__(self, reporters: Sequence[Reporter]) -> None:
+    def __init__(self, reporters: Sequence[Reporter], iterations: int = 0) -> None:
         self._reporters = list(reporters)
-        self._last: ProgressDocument | None = None
+        self._last = ProgressDocument(stage=Stage.FETCHING, iterations=iterations)
 
     def stage(self, stage: Stage) -> None:
         """A new stage began."""
-        last = self._last or ProgressDocument(stage=stage)
-        began = last.model_copy(
+        self._last = self._last.model_copy(
             update={"stage": stage, "iterations_per_second": None, "eta_seconds": None}
         )
-        self._tell(began, stage_began=True)
+        self._tell(stage_began=True)
 
     def progress(self, document: ProgressDocument) -> None:
-        """Where the run is."""
-        began = self._last is None or self._last.stage is not document.stage
-        self._tell(document, stage_began=began)
+        """Where the run is; its stage is the one that began last, whatever the document says."""
+        self._last = _rounded(document.model_copy(update={"stage": self._last.stage}))
+        self._tell(stage_began=False)
 
     def close(self) -> None:
         """Close every reporter."""
         self._each(lambda reporter: reporter.close())
 
-    def _tell(self, document: ProgressDocument, stage_began: bool) -> None:
-        self._last = document
+    def _tell(self, stage_began: bool) -> None:
+        document = self._last
         self._each(lambda reporter: reporter.tell(document, stage_began))
 
     def _each(self, do: Callable[[Reporter], None]) -> None:
@@ -63,3 +62,15 @@ class Reporters:
                     type(error).__name__,
                     error,
                 )
+
+
+def _rounded(document: ProgressDocument) -> ProgressDocument:
+    """The document with as many digits as mean something."""
+    digits = {"iterations_per_second": 2, "eta_seconds": 1, "loss": 5, "psnr": 3}
+    values = {name: getattr(document, name) for name in digits}
+    return document.model_copy(
+        update={
+            name: round(value, digits[name]) if value is not None else None
+            for name, value in values.items()
+        }
+    )

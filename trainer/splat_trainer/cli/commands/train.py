@@ -1,0 +1,57 @@
+"""`splat-trainer train`: from a capture to a splat, its metrics, previews and report."""
+
+import logging
+
+from splat_trainer.cli.interruption import Interruption
+from splat_trainer.cli.invocation import Invocation
+from splat_trainer.cli.outputs import send_result_to
+from splat_trainer.cli.progress.choose import open_reporters
+from splat_trainer.cli.training_run import TrainingRun
+from splat_trainer.cli.workspace import open_workspace
+from splat_trainer.contract import ExitCode, ProgressDocument, Stage
+from splat_trainer.storage import open_output
+from splat_trainer.train.device import choose_device
+
+logger = logging.getLogger(__name__)
+
+
+def run(invocation: Invocation) -> ExitCode:
+    """Train, and put everything where it was asked for.
+
+    What can be wrong is found in the order of what it costs to find: the settings, the output,
+    the GPU, and only then the capture.
+    """
+    arguments = invocation.arguments
+    config = invocation.config()
+    reporters = open_reporters(
+        arguments.progress,
+        arguments.progress_file,
+        invocation.environ,
+        _DeferInTraining(invocation.interruption),
+        iterations=config.iterations,
+    )
+    try:
+        output = open_output(arguments.output, endpoint=arguments.endpoint_url)
+        invocation.record.send_to(send_result_to(output))
+        choose_device(config.device)
+        with open_workspace(arguments.output) as workspace:
+            result = TrainingRun(invocation, config, output, workspace, reporters).result()
+    finally:
+        reporters.close()
+    invocation.record.tell(result)
+    logger.info("%s: %s", arguments.output, result.message)
+    return ExitCode.DONE
+
+
+class _DeferInTraining:
+    """A reporter: once steps are made there is something to save, so signals have to wait."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        self._interruption = interruption
+
+    def tell(self, document: ProgressDocument, stage_began: bool) -> None:
+        if document.stage is Stage.TRAINING:
+            self._interruption.defer()
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,179 @@
+"""One training from its capture to its outputs: the order of things, and what is kept of each."""
+
+import logging
+from pathlib import Path
+
+from splat_trainer.capture.load import load_scene
+from splat_trainer.capture.scene import Scene
+from splat_trainer.cli.checkpoint_mirror import CheckpointMirror, put_checkpoint
+from splat_trainer.cli.finished_run import metrics_of, report_of, summary_of
+from splat_trainer.cli.invocation import Invocation
+from splat_trainer.cli.outputs import Outputs, find_checkpoint, forget_checkpoints
+from splat_trainer.cli.progress.reporter import Reporters
+from splat_trainer.cli.stopwatch import Stopwatch
+from splat_trainer.cli.workspace import Workspace
+from splat_trainer.contract import (
+    CheckpointRef,
+    Reason,
+    ResultDocument,
+    Stage,
+    TrainConfig,
+    TrainerError,
+    layout,
+)
+from splat_trainer.report.metrics import Metrics
+from splat_trainer.report.page import render_page
+from splat_trainer.report.previews import PreviewWriter
+from splat_trainer.storage import Output, fetch_capture
+from splat_trainer.train.export import export
+from splat_trainer.train.loop import train
+from splat_trainer.train.outcome import ExportSummary, TrainOutcome
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingRun:
+    """Fetches, loads, trains, writes; each failure on the way is a TrainerError."""
+
+    def __init__(
+        self,
+        invocation: Invocation,
+        config: TrainConfig,
+        output: Output,
+        workspace: Workspace,
+        reporters: Reporters,
+    ) -> None:
+        self._data: str = invocation.arguments.data
+        self._endpoint: str | None = invocation.arguments.endpoint_url
+        self._resume: bool = invocation.arguments.resume
+        self._interruption = invocation.interruption
+        self._record = invocation.record
+        self._config = config
+        self._output = output
+        self._workspace = workspace
+        self._reporters = reporters
+        self._watch = Stopwatch()
+
+    def result(self) -> ResultDocument:
+        """Do it all; raises TrainerError (Interrupted) where a checkpoint is all that is left."""
+        self._start_seconds = self._record.seconds()
+        scene = self._load()
+        previews = PreviewWriter(
+            self._workspace.work / layout.PREVIEWS, [view.name for view in scene.test_views]
+        )
+        outcome = self._train(scene, previews)
+        self._note(outcome)
+        if outcome.interrupted:
+            raise self._interrupted(outcome)
+        self._reporters.stage(Stage.EXPORTING)
+        exported = self._export(outcome, scene)
+        metrics = self._metrics(outcome, exported, scene)
+        page = render_page(report_of(metrics, self._config, outcome, previews.previews()))
+        if not self._workspace.local:
+            self._reporters.stage(Stage.UPLOADING)
+        outputs = Outputs(self._output, self._workspace)
+        outputs.put(layout.POINT_CLOUD, "ply")
+        outputs.put_text(layout.METRICS, metrics.model_dump_json(indent=2) + "\n", "metrics")
+        outputs.put_text(layout.REPORT, page, "report")
+        outputs.put_folder(layout.PREVIEWS)
+        self._record.note(gaussians=exported.gaussians, outputs=outputs.files())
+        return self._record.succeeded(summary_of(metrics))
+
+    def _load(self) -> Scene:
+        self._reporters.stage(Stage.FETCHING)
+        with self._watch("fetch"):
+            folder = fetch_capture(self._data, self._workspace.scratch, endpoint=self._endpoint)
+        self._reporters.stage(Stage.LOADING)
+        with self._watch("load"):
+            scene = load_scene(folder, self._config)
+        logger.info(
+            "%s: %d views to train on, %d held out, %s points",
+            self._data,
+            len(scene.train_views),
+            len(scene.test_views),
+            f"{len(scene.points):,}",
+        )
+        return scene
+
+    def _train(self, scene: Scene, previews: PreviewWriter) -> TrainOutcome:
+        checkpoint = self._checkpoint()
+        checkpoints = self._workspace.work / layout.CHECKPOINTS
+        mirror = CheckpointMirror(checkpoints, self._output)
+        if self._config.checkpoint_interval and not self._workspace.local:
+            mirror.start()
+        try:
+            return train(
+                scene,
+                self._config,
+                work_dir=self._workspace.work,
+                observer=self._reporters,
+                stop=self._interruption.requested,
+                resume=checkpoint,
+                on_render=lambda view, render: previews.add(view.name, view.image, render),
+            )
+        finally:
+            mirror.close()
+
+    def _checkpoint(self) -> Path | None:
+        """The checkpoint to go on from; without --resume those of an earlier run must go."""
+        if not self._resume:
+            forget_checkpoints(self._output)
+            return None
+        checkpoint = find_checkpoint(self._output, self._workspace)
+        if checkpoint:
+            logger.info("going on from %s", checkpoint.name)
+        else:
+            logger.info("no checkpoint in %s: starting anew", self._output.uri(""))
+        return checkpoint
+
+    def _note(self, outcome: TrainOutcome) -> None:
+        evaluation = outcome.evaluation
+        self._record.note(
+            iterations=outcome.iterations,
+            gaussians=len(outcome.gaussians),
+            psnr=round(evaluation.psnr, 4) if evaluation else None,
+            ssim=round(evaluation.ssim, 5) if evaluation else None,
+            train_seconds=round(outcome.timings.train, 3),
+            peak_gpu_memory_bytes=outcome.peak_gpu_memory_bytes,
+            gpu=outcome.gpu,
+        )
+
+    def _interrupted(self, outcome: TrainOutcome) -> TrainerError:
+        where = f"stopped by {self._interruption.signal_name} at step {outcome.iterations:,}"
+        if outcome.checkpoint is None:
+            return TrainerError(Reason.INTERRUPTED, f"{where}, without a checkpoint: run it again")
+        if self._workspace.local:
+            uri = self._output.uri(f"{layout.CHECKPOINTS}/{outcome.checkpoint.name}")
+        else:
+            self._reporters.stage(Stage.UPLOADING)
+            uri = put_checkpoint(outcome.checkpoint, self._output).uri
+        self._record.note(checkpoint=CheckpointRef(iteration=outcome.iterations, uri=uri))
+        return TrainerError(
+            Reason.INTERRUPTED,
+            f"{where} of {self._config.iterations:,}, checkpoint saved: "
+            "run it again with --resume to go on",
+        )
+
+    def _export(self, outcome: TrainOutcome, scene: Scene) -> ExportSummary:
+        with self._watch("export"):
+            exported = export(
+                outcome.gaussians,
+                scene,
+                self._workspace.work / layout.POINT_CLOUD,
+                frame=self._config.frame,
+            )
+        if exported.dropped:
+            logger.warning("%d Gaussians held NaN or infinity: not exported", exported.dropped)
+        return exported
+
+    def _metrics(self, outcome: TrainOutcome, exported: ExportSummary, scene: Scene) -> Metrics:
+        return metrics_of(
+            outcome,
+            exported,
+            scene,
+            self._data,
+            start_seconds=self._start_seconds,
+            fetch_seconds=self._watch.seconds("fetch"),
+            load_seconds=self._watch.seconds("load"),
+            export_seconds=self._watch.seconds("export"),
+        )

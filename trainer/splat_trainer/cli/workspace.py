@@ -1,0 +1,51 @@
+"""The folders of a run: where it works, and where temporary files go."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from splat_trainer.contract import Reason, TrainerError
+from splat_trainer.storage.location import parse_location
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """`scratch` is gone after the run; `work` is where results are made.
+
+    `work` is the output itself where that is a local folder, so that nothing is written twice,
+    else a folder in `scratch`; `local` tells which.
+    """
+
+    scratch: Path
+    work: Path
+    local: bool
+
+
+@contextmanager
+def open_scratch() -> Iterator[Path]:
+    """Make a folder for temporary files, gone after the block; TMPDIR says where."""
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="splat-trainer-")
+    except OSError as error:
+        raise TrainerError(
+            Reason.STORAGE_DENIED,
+            f"no folder for temporary files ({error.strerror or error}): set TMPDIR to one that "
+            "can be written",
+        ) from error
+    with temporary as name:
+        yield Path(name)
+
+
+@contextmanager
+def open_workspace(output: str) -> Iterator[Workspace]:
+    """Make the folders for a run that writes to `output`."""
+    location = parse_location(output)
+    with open_scratch() as scratch:
+        if isinstance(location, Path):
+            yield Workspace(scratch, location, local=True)
+        else:
+            work = scratch / "work"
+            work.mkdir()
+            yield Workspace(scratch, work, local=False)
