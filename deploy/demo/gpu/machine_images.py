@@ -1,6 +1,5 @@
 """The operator's and the trainer's images over the machine's own Python and PyTorch."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -49,6 +48,14 @@ def _write_own_layer(layer: Path, site: Path, kernels: Path, root: Path) -> None
     for name in ("tmp", "proc", "sys", "dev", "run", "var/run", "data", "output", "root"):
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "tmp").chmod(0o1777)
-    names = sorted(os.listdir(root))
-    command = ["tar", "--create", "--file", layer, "--directory", root, "--numeric-owner"]
+    names = sorted(path.name for path in root.iterdir())
+    command: list[str | Path] = [
+        "tar",
+        "--create",
+        "--file",
+        layer,
+        "--directory",
+        root,
+        "--numeric-owner",
+    ]
     subprocess.run([*command, "--owner=0", "--group=0", *names], check=True)
