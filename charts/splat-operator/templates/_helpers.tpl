@@ -1,0 +1,80 @@
+{{- define "splat-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "splat-operator.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "splat-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "splat-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "splat-operator.labels" -}}
+{{ include "splat-operator.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "splat-operator.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "splat-operator.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/* An image's name from repository, tag and digest: list of the image's values and the chart. */}}
+{{- define "splat-operator.image" -}}
+{{- $image := index . 0 }}{{ $chart := index . 1 }}
+{{- if $image.digest }}
+{{- printf "%s@%s" $image.repository $image.digest }}
+{{- else }}
+{{- printf "%s:%s" $image.repository (default $chart.AppVersion $image.tag) }}
+{{- end }}
+{{- end }}
+
+{{- define "splat-operator.progressSecret" -}}
+{{ include "splat-operator.fullname" . }}-progress
+{{- end }}
+
+{{- define "splat-operator.kernelCacheClaim" -}}
+{{- if .Values.kernelCache.create }}
+{{- default (printf "%s-kernels" (include "splat-operator.fullname" .)) .Values.kernelCache.claimName }}
+{{- else }}
+{{- .Values.kernelCache.claimName }}
+{{- end }}
+{{- end }}
+
+{{/* What the operator may do with trainings, in every namespace that it serves. */}}
+{{- define "splat-operator.trainingRules" -}}
+- apiGroups: [splatting.dev]
+  resources: [splattrainings]
+  verbs: [get, list, watch]
+- apiGroups: [splatting.dev]
+  resources: [splattrainings/status]
+  verbs: [patch]
+- apiGroups: [splatting.dev]
+  resources: [splattrainings/finalizers]
+  verbs: [update]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end }}

@@ -1,0 +1,65 @@
+"""The values: each is in the schema, each is told of, and a mistake is refused by its name."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.chart.conftest import CHART, HelmError, Render
+
+VALUES = (CHART / "values.yaml").read_text()
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+
+def paths(schema: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, child in schema.get("properties", {}).items():
+        yield f"{prefix}{name}"
+        yield from paths(child, f"{prefix}{name}.")
+
+
+def value_paths(values: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(values, dict):
+        for name, child in values.items():
+            yield f"{prefix}{name}"
+            yield from value_paths(child, f"{prefix}{name}.")
+
+
+def test_helm_lints_it_strictly(helm: str) -> None:
+    done = subprocess.run(
+        [helm, "lint", "--strict", str(CHART)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_schema_and_the_defaults_name_the_same_values() -> None:
+    described = set(paths(SCHEMA)) - {"global"}
+    free_form = ("resources.requests.", "resources.limits.")
+    defaults = {
+        path for path in value_paths(yaml.safe_load(VALUES)) if not path.startswith(free_form)
+    }
+    assert described == defaults
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"replicacount": 2}, "replicacount"),
+        ({"image": {"repository": ""}}, "/image/repository"),
+        ({"image": {"digest": "sha256:short"}}, "/image/digest"),
+        ({"namespaces": ["Not_A_Name"]}, "/namespaces/0"),
+        ({"progress": {"port": 70000}}, "/progress/port"),
+        ({"kernelCache": {"path": "/absolute"}}, "/kernelCache/path"),
+        ({"kernelCache": {"path": "../above"}}, "/kernelCache/path"),
+        ({"log": {"level": "loud"}}, "/log/level"),
+        ({"workers": 0}, "/workers"),
+    ],
+)
+def test_a_mistake_is_refused_by_its_name(
+    render: Render, values: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(HelmError, match=re.escape(words)):
+        render(**values)
