@@ -1,7 +1,7 @@
 """Write deploy/splat-operator.yaml: `python -m deploy.plain_manifests HELM`.
 
-For those without Helm. It is what the chart renders with its default values, in namespace splat-system, less what only
-Helm reads.
+For those without Helm. It is what the chart renders with its default values, in namespace
+splat-system, less what only Helm reads.
 """
 
 import subprocess
