@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from splat_operator.api import ConditionType
 from splat_operator.api.spec import SplatTrainingSpec
 from splat_operator.decide.decision import Action, CreateJob, DeleteJob, UpdateJob
 from splat_operator.decide.job import job_manifest
-from splat_operator.world import Job, World
+from splat_operator.world import Job, Training, World
 
 
 def actions(world: World) -> tuple[Action, ...]:
@@ -14,7 +15,7 @@ def actions(world: World) -> tuple[Action, ...]:
     if training.deleting or training.spec is None:
         return ()
     if training.finished:
-        return _after_the_end(training.spec, job)
+        return _after_the_end(training, training.spec, job)
     if job is None:
         return (CreateJob(job_manifest(world.installation, training, training.spec)),)
     if job.deleting or job.finished:
@@ -22,16 +23,20 @@ def actions(world: World) -> tuple[Action, ...]:
     return _update(job, _switches(training.spec, job))
 
 
-def _after_the_end(spec: SplatTrainingSpec, job: Job | None) -> tuple[Action, ...]:
-    """A Job that outlives the status is stopped; one that is done is given its time to live.
+def _after_the_end(
+    training: Training, spec: SplatTrainingSpec, job: Job | None
+) -> tuple[Action, ...]:
+    """A Job that outlives a failure is stopped; one that is done is given its time to live.
 
-    The time to live is never set before the end is written: a Job that is gone while the status
+    A success is told when the pod has ended, which the Job controller may not have seen yet. The
+    time to live is never set before the end is written: a Job that is gone while the status
     does not say so would be made again.
     """
     if job is None or job.deleting:
         return ()
     if not job.finished:
-        return (DeleteJob(job.namespace, job.name, job.uid),)
+        good = training.condition(ConditionType.SUCCEEDED).get("status") == "True"
+        return () if good else (DeleteJob(job.namespace, job.name, job.uid),)
     if job.ttl_seconds_after_finished != spec.ttl_seconds_after_finished:
         return _update(job, {"ttlSecondsAfterFinished": spec.ttl_seconds_after_finished})
     return ()

@@ -21,17 +21,23 @@ _FIRST_SIGNAL_EXIT = 128
 def ending(world: World, now: datetime) -> Situation | None:
     """Say how the training ended; None where it has not, or the pod's word may still come."""
     job = world.job
-    if job is None or not job.finished:
+    if job is None:
+        return None
+    done = telling_pod(world.pods, good=True)
+    if done:
+        # The Job controller will say so within a second or two; nothing can come between.
+        return _good_end(world, done)
+    if not job.finished:
         return None
     if job.failure_reason == _DEADLINE:
         limit = job.active_deadline_seconds
         return Situation(
             Reason.DEADLINE_EXCEEDED, f"not done within activeDeadlineSeconds ({limit} s)"
         )
-    pod = telling_pod(world.pods, good=job.complete)
-    if pod is None and now < word_expected_by(job, now):
+    failed = telling_pod(world.pods, good=False)
+    if (job.complete or failed is None) and now < word_expected_by(job, now):
         return None
-    return _good_end(world, pod) if job.complete else _bad_end(job, pod, len(world.pods))
+    return _good_end(world, None) if job.complete else _bad_end(job, failed, len(world.pods))
 
 
 def word_expected_by(job: Job, now: datetime) -> datetime:

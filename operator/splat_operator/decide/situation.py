@@ -8,7 +8,7 @@ from splat_operator.decide.deadline import missed_start, start_deadline
 from splat_operator.decide.decision import Situation
 from splat_operator.decide.ending import ending, failure_of
 from splat_operator.decide.reasons import MEANINGS, Reason
-from splat_operator.decide.waiting import waiting_for_a_node, waiting_to_start
+from splat_operator.decide.waiting import made, waiting_for_a_node, waiting_to_start
 from splat_operator.world import World
 
 _KUBELET_ALTERNATES = (Reason.IMAGE_PULL_BACK_OFF, Reason.CONTAINER_CONFIG_ERROR)
@@ -38,14 +38,14 @@ def _on_the_way(world: World) -> Situation:
             f"waiting for pod {pod.name} to stop" if pod and stopping else "spec.suspend is true",
         )
     if pod is None:
-        return Situation(Reason.JOB_CREATED, f"Job {job.name} is made; waiting for its pod")
+        return made(training)
     if pod.phase == "Failed":
         failure = failure_of(pod)
         return Situation(
             Reason.RETRYING, f"pod {pod.name} failed: {failure.reason}: {failure.message}"
         )
     return (
-        waiting_for_a_node(pod)
+        waiting_for_a_node(training, pod)
         or waiting_to_start(pod)
         or Situation(Reason.TRAINING, f"pod {pod.name} on {pod.node_name}")
     )
@@ -57,7 +57,7 @@ def _without_job(world: World) -> Situation:
         return Situation(Reason.JOB_REFUSED, f"{trouble.reason}: {trouble.message}")
     if spec and spec.suspend:
         return Situation(Reason.SUSPENDED, "spec.suspend is true")
-    return Situation(Reason.JOB_CREATED, "the Job is being made")
+    return made(world.training)
 
 
 def _steadied(world: World, waiting: Situation) -> Situation:

@@ -8,6 +8,7 @@ from splat_operator.api import ConditionType
 from splat_operator.decide.conditions import conditions
 from splat_operator.decide.decision import Event, Situation
 from splat_operator.decide.ending import telling_pod
+from splat_operator.decide.job_name import job_name
 from splat_operator.decide.outcome import outcome
 from splat_operator.decide.progress import at_the_end
 from splat_operator.decide.reasons import MEANINGS
@@ -63,8 +64,8 @@ def events(world: World, where: Situation) -> tuple[Event, ...]:
 
 def _seen(world: World) -> dict[str, Any]:
     seen: dict[str, Any] = {}
-    if world.job:
-        seen["jobName"] = world.job.name
+    if world.training.spec and not world.trouble:
+        seen["jobName"] = job_name(world.training)
     placed = [pod for pod in world.pods if pod.node_name]
     if placed:
         seen["podName"] = placed[-1].name
@@ -91,7 +92,7 @@ def _completion_time(world: World, now: datetime) -> str:
     written = world.training.status.get("completionTime")
     if isinstance(written, str):
         return written
-    ends = [pod.termination.finished_at for pod in world.pods if pod.termination]
-    if world.job and world.job.complete and ends and ends[-1]:
-        return shown_time(ends[-1])
+    done = telling_pod(world.pods, good=True)
+    if done and done.termination and done.termination.finished_at:
+        return shown_time(done.termination.finished_at)
     return shown_time((world.job and world.job.finished_at) or now)

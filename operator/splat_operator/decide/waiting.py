@@ -3,8 +3,9 @@
 import re
 
 from splat_operator.decide.decision import Situation
+from splat_operator.decide.job_name import job_name
 from splat_operator.decide.reasons import Reason
-from splat_operator.world import Pod
+from splat_operator.world import Pod, Training
 
 # Reasons of a waiting container, from kubelet's pkg/kubelet/images/types.go and
 # pkg/kubelet/kuberuntime/kuberuntime_container.go.
@@ -24,12 +25,20 @@ _MISSING_CLAIM = re.compile(r'persistentvolumeclaim "[^"]*" not found')
 _MISSING_SECRET = re.compile(r'secret "[^"]*" not found|find key .* in Secret')
 
 
-def waiting_for_a_node(pod: Pod) -> Situation | None:
+def made(training: Training) -> Situation:
+    """Say that the Job is made. One sentence for all that follows within milliseconds, until
+    the scheduler has spoken: no status is worth writing in between."""
+    return Situation(
+        Reason.JOB_CREATED, f"Job {job_name(training)} is made; its pod has no node yet"
+    )
+
+
+def waiting_for_a_node(training: Training, pod: Pod) -> Situation | None:
     """Say why the pod has no node; None where it has one."""
     if pod.node_name:
         return None
     if not pod.unscheduled_reason:
-        return Situation(Reason.JOB_CREATED, "waiting for a node")
+        return made(training)
     missing = _MISSING_CLAIM.search(pod.unscheduled_message)
     if missing:
         return Situation(Reason.CLAIM_NOT_FOUND, f"{missing.group()} in this namespace")

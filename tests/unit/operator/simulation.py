@@ -1,0 +1,243 @@
+"""A cluster in a few lines: an API server's memory, the Job controller, a scheduler, a kubelet.
+
+Only as true as the property test of `decide` needs; the real ones are in tests/e2e.
+"""
+
+import copy
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from splat_operator.decide import CreateJob, Decision, DeleteJob, UpdateJob, decide
+from splat_operator.decide.job import HOPELESS_EXIT_CODES
+from splat_operator.world import Job, Pod, Training, World
+
+from .builders import NOW, installation, raw_training
+
+Raw = dict[str, Any]
+
+FAILURES = {65: "InvalidCapture", 70: "InternalError", 74: "StorageUnavailable"}
+
+
+@dataclass
+class Cluster:
+    """What is true."""
+
+    training: Raw
+    script: list[int]
+    """Exit code of each pod that comes to its end by itself, in turn; after them 0."""
+    job: Raw | None = None
+    pods: list[Raw] = field(default_factory=list)
+    now: datetime = NOW
+    jobs_made: int = 0
+    pods_made: int = 0
+    pods_done: int = 0
+
+    def tick(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def stamp(self) -> str:
+        return self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def apply_job(self, manifest: Raw) -> None:
+        """Server-side apply: what is there already stays, a finished training makes none."""
+        succeeded = [
+            one["status"]
+            for one in self.training["status"].get("conditions", [])
+            if one["type"] == "Succeeded"
+        ]
+        assert succeeded in ([], ["Unknown"]), "a training that has ended was started again"
+        if self.job is not None:
+            assert self.job["metadata"]["name"] == manifest["metadata"]["name"]
+            return
+        self.jobs_made += 1
+        self.job = copy.deepcopy(manifest)
+        self.job["metadata"]["uid"] = f"job-{self.jobs_made}"
+        self.job["metadata"]["creationTimestamp"] = self.stamp()
+        self.job["status"] = {}
+
+    def update_job(self, uid: str, spec: Raw) -> None:
+        if self.job is not None and self.job["metadata"]["uid"] == uid:
+            self.job["spec"].update(spec)
+
+    def delete_job(self, uid: str) -> None:
+        if self.job is not None and self.job["metadata"]["uid"] == uid:
+            self.job, self.pods = None, []
+
+    def live_pods(self) -> list[Raw]:
+        return [pod for pod in self.pods if pod["status"]["phase"] in ("Pending", "Running")]
+
+    def job_controller(self) -> None:
+        """One sync of the Job controller."""
+        if self.job is None or self._finished():
+            return
+        spec, status = self.job["spec"], self.job["status"]
+        if spec["suspend"]:
+            self.pods = [pod for pod in self.pods if pod not in self.live_pods()]
+            status.pop("startTime", None)
+            return
+        status.setdefault("startTime", self.stamp())
+        failed = [pod for pod in self.pods if pod["status"]["phase"] == "Failed"]
+        codes = [exit_code(pod) for pod in failed]
+        if any(pod["status"]["phase"] == "Succeeded" for pod in self.pods):
+            self._finish("Complete", "")
+        elif any(code in HOPELESS_EXIT_CODES for code in codes):
+            self._finish("Failed", "PodFailurePolicy")
+        elif len([pod for pod in failed if not disrupted(pod)]) > spec["backoffLimit"]:
+            self._finish("Failed", "BackoffLimitExceeded")
+        elif not self.live_pods():
+            self._make_pod()
+
+    def pod_step(self) -> None:
+        """The live pod comes one step further: scheduled, pulled, started, ended."""
+        for pod in self.live_pods():
+            status = pod["status"]
+            if "nodeName" not in pod["spec"]:
+                pod["spec"]["nodeName"] = "node-1"
+                status["containerStatuses"] = [_trainer({"waiting": {"reason": "ErrImagePull"}})]
+            elif status["phase"] == "Pending":
+                status["phase"] = "Running"
+                status["containerStatuses"] = [_trainer({"running": {"startedAt": self.stamp()}})]
+            else:
+                code = self.script[self.pods_done] if self.pods_done < len(self.script) else 0
+                self.pods_done += 1
+                self._end(pod, code)
+
+    def evict(self) -> None:
+        for pod in self.live_pods():
+            pod["status"]["conditions"] = [
+                {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+            ]
+            self._end(pod, 75)
+
+    def _end(self, pod: Raw, code: int) -> None:
+        reason = "Trained" if code == 0 else FAILURES.get(code, "Interrupted")
+        outcome = {0: "Succeeded", 75: "Interrupted"}.get(code, "Failed")
+        document = {"outcome": outcome, "exitCode": code, "reason": reason, "message": "so"}
+        if code == 0:
+            document |= {"iterations": 100, "gaussians": 7, "psnr": 30.0}
+        pod["status"]["phase"] = "Failed" if code else "Succeeded"
+        pod["status"]["containerStatuses"] = [
+            _trainer(
+                {
+                    "terminated": {
+                        "exitCode": code,
+                        "message": json.dumps(document),
+                        "startedAt": self.stamp(),
+                        "finishedAt": self.stamp(),
+                    }
+                }
+            )
+        ]
+
+    def _make_pod(self) -> None:
+        assert self.job is not None
+        self.pods_made += 1
+        self.pods.append(
+            {
+                "metadata": {
+                    "namespace": "gardens",
+                    "name": f"pod-{self.pods_made:03}",
+                    "uid": f"pod-{self.pods_made}",
+                    "creationTimestamp": self.stamp(),
+                    "ownerReferences": [{"uid": self.job["metadata"]["uid"], "controller": True}],
+                },
+                "spec": {},
+                "status": {"phase": "Pending"},
+            }
+        )
+
+    def _finish(self, kind: str, reason: str) -> None:
+        assert self.job is not None
+        self.job["status"]["conditions"] = [
+            {
+                "type": kind,
+                "status": "True",
+                "reason": reason,
+                "lastTransitionTime": self.stamp(),
+            }
+        ]
+
+    def _finished(self) -> bool:
+        return bool(self.job and self.job["status"].get("conditions"))
+
+
+@dataclass
+class Operator:
+    """An operator whose sight of the cluster may be old; its own writes it sees at once."""
+
+    cluster: Cluster
+    training: Raw = field(default_factory=dict)
+    job: Raw | None = None
+    pods: list[Raw] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.see_all()
+
+    def see_training(self) -> None:
+        self.training = copy.deepcopy(self.cluster.training)
+
+    def see_job(self) -> None:
+        self.job = copy.deepcopy(self.cluster.job)
+
+    def see_pods(self) -> None:
+        self.pods = copy.deepcopy(self.cluster.pods)
+
+    def see_all(self) -> None:
+        self.see_training()
+        self.see_job()
+        self.see_pods()
+
+    def decision(self) -> Decision:
+        uid = self.job["metadata"]["uid"] if self.job else ""
+        pods = tuple(pod for pod in map(Pod.from_api, self.pods) if pod.job_uid == uid and self.job)
+        world = World(
+            installation(),
+            Training.from_api(self.training),
+            Job.from_api(self.job) if self.job else None,
+            pods,
+        )
+        return decide(world, self.cluster.now)
+
+    def reconcile(self, crash_after: int = 99) -> Decision:
+        """Decide and carry out; a crash leaves off after so many steps."""
+        decision = self.decision()
+        for action in decision.actions[:crash_after]:
+            self._act(action)
+        if decision.status is not None and crash_after > len(decision.actions):
+            self.cluster.training["status"] = {
+                **{
+                    name: value
+                    for name, value in self.cluster.training["status"].items()
+                    if name == "progress"
+                },
+                **copy.deepcopy(dict(decision.status)),
+            }
+            self.see_training()
+        return decision
+
+    def _act(self, action: CreateJob | UpdateJob | DeleteJob) -> None:
+        if isinstance(action, CreateJob):
+            self.cluster.apply_job(action.manifest)
+        elif isinstance(action, UpdateJob):
+            self.cluster.update_job(action.uid, dict(action.spec))
+        else:
+            self.cluster.delete_job(action.uid)
+        self.see_job()
+
+
+def new_cluster(script: list[int], **spec: Any) -> Cluster:
+    return Cluster(raw_training(**spec), script)
+
+
+def exit_code(pod: Raw) -> int | None:
+    return Pod.from_api(pod).termination.exit_code if Pod.from_api(pod).termination else None  # type: ignore[union-attr]
+
+
+def disrupted(pod: Raw) -> bool:
+    return bool(Pod.from_api(pod).disruption)
+
+
+def _trainer(state: Raw) -> Raw:
+    return {"name": "trainer", "state": state}
