@@ -181,5 +181,7 @@ class Camera:
                 if not np.any(np.abs(change) > _CONVERGED):
                     break
             error = self.model.distort(uv, self.distortion) - target
-            solved = np.all(np.abs(error) < 1e-6, axis=-1, keepdims=True)
-        return np.where(solved, uv, np.nan)
+            solved = np.all(np.abs(error) < 1e-6, axis=-1)
+            # A polynomial has more roots beyond where it folds the plane over: none is a ray.
+            solved &= (determinant > 0) & (np.sum(uv * target, axis=-1) >= 0)
+        return np.where(solved[..., None], uv, np.nan)

@@ -1,0 +1,67 @@
+"""A tiny, valid COLMAP model and capture, to be broken in tests."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
+from splat_trainer.capture.colmap_write import Observations, write_model
+from splat_trainer.capture.model import Points, PosedImage
+
+IMAGES = 3
+POINTS = 20
+WIDTH, HEIGHT = 32, 24
+CAMERA = Camera(1, MODEL_BY_NAME["PINHOLE"], WIDTH, HEIGHT, 30.0, 31.0, 16.0, 12.0)
+
+
+def posed(image_id: int, **changes: object) -> PosedImage:
+    """Give one of three cameras in a row that look along z."""
+    values: dict[str, object] = {
+        "image_id": image_id,
+        "name": f"{image_id}.png",
+        "camera_id": 1,
+        "qvec": (1.0, 0.0, 0.0, 0.0),
+        "tvec": (float(-image_id), 0.0, 0.0),
+    }
+    return PosedImage(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def points(count: int = POINTS) -> Points:
+    """Give points before the cameras."""
+    draw = np.random.default_rng(0)
+    return Points(
+        xyz=draw.uniform((-1, -1, 4), (5, 1, 6), (count, 3)),
+        rgb=draw.integers(0, 256, (count, 3), dtype=np.uint8),
+        errors=np.full(count, 0.5),
+        track_lengths=np.full(count, 1, np.int64),
+    )
+
+
+def write_small_model(
+    folder: Path,
+    *,
+    camera: Camera = CAMERA,
+    images: tuple[PosedImage, ...] | None = None,
+    sparse: Points | None = None,
+) -> None:
+    """Write a model into `folder`; each point is seen in the first image."""
+    images = tuple(map(posed, range(1, IMAGES + 1))) if images is None else images
+    sparse = points() if sparse is None else sparse
+    nothing = Observations(np.zeros((0, 2)), np.zeros(0, np.int64))
+    observations = {image.image_id: nothing for image in images}
+    if images:
+        ids = np.arange(1, len(sparse) + 1)
+        observations[images[0].image_id] = Observations(np.ones((len(ids), 2)), ids)
+    write_model(folder, [camera], images, sparse, observations)
+
+
+def write_small_capture(folder: Path, **model: object) -> Path:
+    """Write a model and its images."""
+    write_small_model(folder / "sparse" / "0", **model)  # type: ignore[arg-type]
+    (folder / "images").mkdir()
+    draw = np.random.default_rng(1)
+    for i in range(1, IMAGES + 1):
+        pixels = draw.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{i}.png")
+    return folder
