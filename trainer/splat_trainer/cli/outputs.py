@@ -6,7 +6,7 @@ from pathlib import Path
 
 from splat_trainer.cli.result import Destination, write_atomically
 from splat_trainer.cli.workspace import Workspace
-from splat_trainer.contract import OutputFile, layout
+from splat_trainer.contract import OutputFile, TrainerError, layout
 from splat_trainer.storage import Output
 from splat_trainer.train.checkpoint import newest_checkpoint
 
@@ -70,7 +70,13 @@ def find_checkpoint(output: Output, workspace: Workspace) -> Path | None:
 
 
 def forget_checkpoints(output: Output, keep: str | None = None) -> None:
-    """Remove the checkpoints in the output, all but the one named `keep`."""
-    for name in output.names(layout.CHECKPOINTS):
-        if name != keep:
-            output.delete(name)
+    """Remove the checkpoints in the output, all but the one named `keep`.
+
+    Where that is not allowed it is logged: no run should fail over what it does not need.
+    """
+    try:
+        for name in output.names(layout.CHECKPOINTS):
+            if name != keep:
+                output.delete(name)
+    except TrainerError as error:
+        logger.warning("old checkpoints stay where they are: %s", error)

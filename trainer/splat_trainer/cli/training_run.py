@@ -76,6 +76,8 @@ class TrainingRun:
         outputs.put_text(layout.METRICS, metrics.model_dump_json(indent=2) + "\n", "metrics")
         outputs.put_text(layout.REPORT, page, "report")
         outputs.put_folder(layout.PREVIEWS)
+        if not self._config.checkpoint_interval:
+            forget_checkpoints(self._output)  # one that an interruption left is of no more use
         self._record.note(gaussians=exported.gaussians, outputs=outputs.files())
         return self._record.succeeded(summary_of(metrics))
 

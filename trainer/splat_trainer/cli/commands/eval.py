@@ -39,7 +39,7 @@ def run(invocation: Invocation) -> ExitCode:
     if not scene.test_views:
         raise TrainerError(
             Reason.INVALID_CONFIGURATION,
-            "no view is held out, so there is none to measure: set --holdout-every, 1 for all",
+            "no view is held out, so there is none to measure: set --holdout-every to 2 or more",
         )
     gaussians = _read_splat(arguments.splat, scene, config)
     names = [view.name for view in scene.test_views]

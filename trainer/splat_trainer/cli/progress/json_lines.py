@@ -1,6 +1,5 @@
 """One progress document a line: for pipes, files and `kubectl logs`."""
 
-import json
 from collections.abc import Callable
 from typing import TextIO
 
@@ -11,7 +10,7 @@ def write_json_lines(stream: TextIO) -> Callable[[ProgressDocument], None]:
     """Give a writer of progress documents to a stream, one a line, each at once."""
 
     def write(document: ProgressDocument) -> None:
-        stream.write(json.dumps(document.model_dump(mode="json", exclude_none=True)) + "\n")
+        stream.write(document.model_dump_json(exclude_none=True) + "\n")
         stream.flush()
 
     return write
