@@ -70,3 +70,10 @@ demo: venv ## Cluster up, operator installed, a SplatTraining followed to its PL
 	$(BIN)/python -m deploy.demo up
 demo-down: venv ## Remove the demo's cluster
 	$(BIN)/python -m deploy.demo down
+
+# The demo on a machine with an NVIDIA GPU that reaches no registry: pack here, run there.
+.PHONY: gpu-pack gpu-demo
+gpu-pack: venv ## Pack into .gpu/ what the GPU machine cannot fetch
+	PATH=$(dir $(UV)):$$PATH $(BIN)/python -m deploy.demo.gpu pack
+gpu-demo: ## The demo on that machine: CAPTURE=folder, ITERATIONS=7000
+	deploy/demo/gpu/run.sh

@@ -42,7 +42,7 @@ def _up(arguments: argparse.Namespace) -> None:
             max_side=arguments.max_side,
             max_gaussians=arguments.max_gaussians,
             gpus=0,
-            cpu="2",
+            cpu="1",
             memory="6Gi",
         )
         tell(kube, images, capture, request, arguments.output, stages, arguments.timeout)
@@ -64,7 +64,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     up.add_argument(
         "--iterations",
         type=int,
-        default=int(environ.get("ITERATIONS") or 600),
+        default=int(environ.get("ITERATIONS") or 300),
         help="training steps (ITERATIONS)",
     )
     up.add_argument(

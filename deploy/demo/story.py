@@ -60,7 +60,7 @@ def _start_object_store(kube: Kube, image: str, stages: Stages) -> Credentials:
     with stages.stage("S3-compatible server"):
         kube.apply(manifests.namespace(manifests.NAMESPACE))
         kube.apply(manifests.credentials_secret(credentials))
-        manifest = S3_SERVER.read_text().replace("splat.test/s3-server:latest", image)
+        manifest = S3_SERVER.read_text().replace("splat.test/s3-server\n", f"{image}\n")
         kube.run("-n", manifests.NAMESPACE, "apply", "-f", "-", stdin=manifest)
         # The server reads its key once: a demo that runs again has a new one.
         kube.run(
