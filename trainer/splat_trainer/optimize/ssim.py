@@ -4,14 +4,16 @@ SSIM is that of Wang et al. 2004: an 11 x 11 Gaussian window of standard deviati
 channel alone, for values in 0..1.
 """
 
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 WINDOW = 11
 _SIGMA = 1.5
-_C1, _C2 = 0.01**2, 0.03**2
+C1, C2 = 0.01**2, 0.03**2
 
 
 def ssim_map(image: Tensor, target: Tensor) -> Tensor:
@@ -34,14 +36,22 @@ def inner(values: Tensor) -> Tensor:
     return values[..., margin:-margin, margin:-margin]
 
 
+@functools.cache
+def window_weights(device: torch.device) -> Tensor:
+    """The window's weights along one axis, [11], of sum 1."""
+    offsets = torch.arange(WINDOW, device=device, dtype=torch.float64) - WINDOW // 2
+    weights = torch.exp(-offsets.square() / (2 * _SIGMA**2))
+    return (weights / weights.sum()).float()
+
+
 def _blur(planes: Tensor) -> Tensor:
     """Every plane of [..., H, W] under the window, zeros beyond the border."""
-    offsets = torch.arange(WINDOW, device=planes.device, dtype=planes.dtype) - WINDOW // 2
-    weights = torch.exp(-offsets.square() / (2 * _SIGMA**2))
-    weights = weights / weights.sum()
+    weights = window_weights(planes.device).to(planes.dtype)
     flat = planes.reshape(-1, 1, *planes.shape[-2:])
-    flat = torch.nn.functional.conv2d(flat, weights.view(1, 1, -1, 1), padding=(WINDOW // 2, 0))
-    flat = torch.nn.functional.conv2d(flat, weights.view(1, 1, 1, -1), padding=(0, WINDOW // 2))
+    # TF32 keeps 10 bits, and variances are differences of what is blurred here.
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        flat = functional.conv2d(flat, weights.view(1, 1, -1, 1), padding=(WINDOW // 2, 0))
+        flat = functional.conv2d(flat, weights.view(1, 1, 1, -1), padding=(0, WINDOW // 2))
     blurred: Tensor = flat.view(planes.shape)
     return blurred
 
@@ -54,9 +64,9 @@ class _Ssim(torch.autograd.Function):
         planes = torch.stack([image, target, image * image, target * target, image * target])
         mean_i, mean_t, square_i, square_t, product = _blur(planes)
         mean_ii, mean_tt, mean_it = mean_i * mean_i, mean_t * mean_t, mean_i * mean_t
-        luminance = (2 * mean_it + _C1) / (mean_ii + mean_tt + _C1)
-        contrast_below = square_i - mean_ii + square_t - mean_tt + _C2
-        contrast = (2 * (product - mean_it) + _C2) / contrast_below
+        luminance = (2 * mean_it + C1) / (mean_ii + mean_tt + C1)
+        contrast_below = square_i - mean_ii + square_t - mean_tt + C2
+        contrast = (2 * (product - mean_it) + C2) / contrast_below
         ctx.save_for_backward(image, target, mean_i, mean_t, luminance, contrast, contrast_below)
         similarity: Tensor = luminance * contrast
         return similarity
@@ -64,7 +74,7 @@ class _Ssim(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
         image, target, mean_i, mean_t, luminance, contrast, contrast_below = ctx.saved_tensors
-        luminance_below = mean_i * mean_i + mean_t * mean_t + _C1
+        luminance_below = mean_i * mean_i + mean_t * mean_t + C1
         # By the mean, the mean square and the mean product under the window.
         by_product = gradient * luminance * 2 / contrast_below
         by_square = -gradient * luminance * contrast / contrast_below

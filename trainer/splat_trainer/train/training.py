@@ -9,7 +9,7 @@ from splat_trainer.contract.result import Reason
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.initialize import gaussians_from_points
 from splat_trainer.optimize.adam import GaussianOptimizer
-from splat_trainer.optimize.losses import image_loss, regularization
+from splat_trainer.optimize.losses import image_loss_for, regularization
 from splat_trainer.optimize.schedule import schedule_for
 from splat_trainer.optimize.strategies.strategy import make_strategy
 from splat_trainer.rasterize.interface import Rasterizer
@@ -36,6 +36,7 @@ class Training:
         self._scene = scene
         self._device = device
         self._rasterizer = rasterizer
+        self._image_loss = image_loss_for(device)
         self._schedule = schedule_for(config)
         self._generator = torch.Generator(device).manual_seed(config.seed)
         self._views = DeviceViews(scene.train_views, device)
@@ -68,12 +69,11 @@ class Training:
             sh_degree=self._schedule.sh_degree(step, self._config.sh_degree),
             absgrad=self._strategy.absgrad,
         )
-        loss = image_loss(
-            rendering.colors[0],
-            self._views.image(view),
-            self._views.mask(view),
-            ssim_weight=self._schedule.ssim_weight,
-        )
+        image, target = rendering.colors[0], self._views.pixels(view)
+        mask = self._views.mask(view)
+        if mask is not None:  # both are black where the mask is false: nothing pulls there
+            image, target = image * mask[..., None], target * mask[..., None]
+        loss = self._image_loss(image, target, ssim_weight=self._schedule.ssim_weight)
         pull = regularization(gaussians, self._schedule)
         total = loss if pull is None else loss + pull
         total.backward()  # type: ignore[no-untyped-call]

@@ -46,18 +46,18 @@ class DeviceViews:
         """The camera of one view, as the only one of a batch."""
         return self._cameras[index]
 
+    def pixels(self, index: int) -> Tensor:
+        """The image of one view, [H, W, 3] uint8."""
+        return self._images[index].to(self._device, non_blocking=True)
+
     def image(self, index: int) -> Tensor:
         """The image of one view, [H, W, 3] float32 in 0..1."""
-        return self._images[index].to(self._device, non_blocking=True).float() / 255
+        return self.pixels(index).float() / 255
 
     def mask(self, index: int) -> Tensor | None:
         """Where the image counts, [H, W] bool; None where all of it does."""
         mask = self._masks[index]
         return None if mask is None else mask.to(self._device, non_blocking=True)
-
-    def nbytes(self) -> int:
-        """Bytes of images on the device."""
-        return 0 if self._pinned else sum(image.nbytes for image in self._images)
 
 
 class ViewOrder:
