@@ -19,7 +19,10 @@ def main(output: Path) -> None:
     for module in NEVER:
         if importlib.util.find_spec(module):
             sys.exit(f"the operator image must not hold {module}")
-    subprocess.run(["splat-operator", "--help"], check=True, stdout=subprocess.DEVNULL)
+    if subprocess.run(
+        ["splat-operator", "--help"], check=False, stdout=subprocess.DEVNULL
+    ).returncode:
+        sys.exit("splat-operator does not start: see above")
     packages = ("splat-operator", "kopf", "kubernetes", "pydantic")
     facts = {"python": platform.python_version(), **{name: version(name) for name in packages}}
     output.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

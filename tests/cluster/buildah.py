@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def say(line: str) -> None:
     print(f"==> {line}", file=sys.stderr, flush=True)
 
 
-@contextmanager
+@contextlib.contextmanager
 def one_at_a_time(name: str) -> Iterator[None]:
     """Hold the lock `name` of the image cache; the kernel lets go of it when the process dies."""
     path = images_root() / "locks" / f"{name}.lock"
@@ -106,6 +107,15 @@ class Buildah:
     def remove(self, reference: str) -> None:
         """Forget an image, and the layers that no other one needs."""
         self._run("rmi", "--force", reference)
+
+    def forget_layers_older_than(self, seconds: float) -> None:
+        """Remove intermediate layers of that age that no image needs."""
+        images = json.loads(self._run("images", "--all", "--json"))
+        limit = time.time() - seconds
+        old = [i for i in images if not i["names"] and i["created"] < limit]
+        for image in sorted(old, key=lambda i: -i["created"]):
+            with contextlib.suppress(ClusterError):  # an image stands on it
+                self._run("rmi", image["id"])
 
     def _run(self, *arguments: str) -> str:
         # A mount namespace of its own: what buildah mounts goes when it goes, killed or not.

@@ -23,6 +23,7 @@ from tests.cluster.layout import REPOSITORY
 
 _REPOSITORY_NAME = "splat.test"
 _ARCHIVES_KEPT = 2
+_LAYERS_KEPT_SECONDS = 14 * 86_400
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ def _forget_old(name: str, newest: Path, buildah: Buildah) -> None:
         if buildah.has(reference):
             buildah.remove(reference)
         archive.unlink()
+    buildah.forget_layers_older_than(_LAYERS_KEPT_SECONDS)
 
 
 BUILDERS: Mapping[str, Callable[[], BuiltImage]] = {
