@@ -1,1 +1,6 @@
-"""Applies actions: server-side apply, status once, events after."""
+"""Applies decisions to the API server."""
+
+from splat_operator.act.actor import Actor
+from splat_operator.act.api_client import ApiClient, ApiError
+
+__all__ = ["Actor", "ApiClient", "ApiError"]

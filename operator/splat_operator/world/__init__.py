@@ -1,8 +1,8 @@
 """What is observed, as immutable values, read from what the API server gives."""
 
+from splat_operator.world.documents import parse_progress, parse_result
 from splat_operator.world.job import Job
 from splat_operator.world.pod import TRAINER_CONTAINER, Pod, Termination
-from splat_operator.world.result import parse_result
 from splat_operator.world.training import Training
 from splat_operator.world.world import Installation, KernelCacheClaim, Trouble, World
 
@@ -16,5 +16,6 @@ __all__ = [
     "Training",
     "Trouble",
     "World",
+    "parse_progress",
     "parse_result",
 ]

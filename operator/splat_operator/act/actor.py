@@ -1,0 +1,100 @@
+"""Carries out a decision: actions first, then the status, once, and Events after it."""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from splat_operator.act import paths
+from splat_operator.act.api_client import ApiClient, ApiError
+from splat_operator.act.event_body import event_body
+from splat_operator.api import names
+from splat_operator.decide import Action, CreateJob, Event, UpdateJob
+from splat_operator.world import Training
+
+logger = logging.getLogger(__name__)
+
+Raw = dict[str, Any]
+
+
+class Actor:
+    """Writes what was decided to the API server."""
+
+    def __init__(self, client: ApiClient, instance: str) -> None:
+        """`instance` names this process in Events."""
+        self._client = client
+        self._instance = instance
+
+    async def act(self, action: Action, job_seen: Callable[[Raw], object]) -> None:
+        """Carry out one action; the Job that results is shown to `job_seen`.
+
+        An object that is gone or has been replaced meanwhile is no error: the watch brings the
+        news, and a new decision. Raises ApiError for everything else that is refused.
+        """
+        if isinstance(action, CreateJob):
+            metadata = action.manifest["metadata"]
+            path = paths.job(metadata["namespace"], metadata["name"])
+            job_seen(
+                await self._client.apply(path, action.manifest, manager=names.MANAGER, force=True)
+            )
+            return
+        path = paths.job(action.namespace, action.name)
+        try:
+            if isinstance(action, UpdateJob):
+                body = {"metadata": {"uid": action.uid}, "spec": dict(action.spec)}
+                job_seen(await self._client.merge(path, body, manager=names.MANAGER))
+            else:
+                await self._client.delete(path, uid=action.uid)
+        except ApiError as error:
+            if not (error.gone or error.conflict):
+                raise
+
+    async def write_status(self, training: Training, status: Mapping[str, Any]) -> Raw | None:
+        """Write the whole status; gives the training as it is now, None where it is gone."""
+        body = _status_body(training, status)
+        path = paths.training_status(training.namespace, training.name)
+        try:
+            return await self._client.apply(path, body, manager=names.MANAGER, force=True)
+        except ApiError as error:
+            if error.gone or error.conflict:
+                return None
+            raise
+
+    async def write_progress(
+        self, namespace: str, name: str, uid: str, progress: Mapping[str, Any]
+    ) -> None:
+        """Write `status.progress` as its own field manager.
+
+        Without force: at the end the operator takes these fields over, and a report that comes
+        late meets a conflict, which is an ApiError.
+        """
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"namespace": namespace, "name": name, "uid": uid},
+            "status": {"progress": dict(progress)},
+        }
+        path = paths.training_status(namespace, name)
+        await self._client.apply(path, body, manager=names.PROGRESS_MANAGER, force=False)
+
+    async def tell(self, training: Training, event: Event) -> None:
+        """Post an Event; one that is refused is only logged, as it is no more than news."""
+        body = event_body(training, event, self._instance, datetime.now(UTC))
+        try:
+            await self._client.create(paths.events(training.namespace), body)
+        except ApiError as error:
+            logger.warning("an Event was refused: %s", error)
+
+
+def _status_body(training: Training, status: Mapping[str, Any]) -> Raw:
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        # The uid keeps the status of one training from a later one of the same name.
+        "metadata": {
+            "namespace": training.namespace,
+            "name": training.name,
+            "uid": training.uid,
+        },
+        "status": dict(status),
+    }

@@ -1,0 +1,112 @@
+"""Requests to the API server: JSON over one shared aiohttp session, and errors as values.
+
+A client of our own, and small: the official Python client turns every answer into model objects,
+and its import alone takes seconds and tens of megabytes; what is sent and read here are plain
+dicts.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+Raw = dict[str, Any]
+
+_APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_MERGE = "application/merge-patch+json"
+_JSON = "application/json"
+_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
+
+
+class ApiError(Exception):
+    """The API server refused a request, in its own words."""
+
+    def __init__(
+        self, status: int, reason: str, message: str, retry_after: float | None = None
+    ) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+    @property
+    def gone(self) -> bool:
+        """Whether the object is not there."""
+        return self.status == 404
+
+    @property
+    def conflict(self) -> bool:
+        """Whether somebody else was first: another field manager, another uid, another version."""
+        return self.status == 409
+
+    @property
+    def refusal(self) -> bool:
+        """Whether the same request will be refused again until somebody changes something."""
+        return 400 <= self.status < 500 and self.status not in (401, 408, 409, 429)
+
+
+class ApiClient:
+    """Speaks to one API server."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: str) -> None:
+        self._session = session
+        self._server = server.rstrip("/")
+
+    async def get(self, path: str) -> Raw:
+        """Read an object."""
+        return await self._request("GET", path)
+
+    async def create(self, path: str, body: Mapping[str, Any]) -> Raw:
+        """Make an object in a collection; a conflict if it is there."""
+        return await self._request("POST", path, body)
+
+    async def replace(self, path: str, body: Mapping[str, Any]) -> Raw:
+        """Write an object whole; a conflict if its resourceVersion is not the newest."""
+        return await self._request("PUT", path, body)
+
+    async def apply(self, path: str, body: Mapping[str, Any], *, manager: str, force: bool) -> Raw:
+        """Server-side apply; without force, a conflict where another manager owns a field."""
+        query = {"fieldManager": manager, "force": "true" if force else "false"}
+        return await self._request("PATCH", path, body, content_type=_APPLY, query=query)
+
+    async def merge(self, path: str, body: Mapping[str, Any], *, manager: str) -> Raw:
+        """Change the fields given and leave the others."""
+        query = {"fieldManager": manager}
+        return await self._request("PATCH", path, body, content_type=_MERGE, query=query)
+
+    async def delete(self, path: str, *, uid: str) -> Raw:
+        """Delete one object and, in the background, what it owns; a conflict for a namesake."""
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        return await self._request("DELETE", path, options)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        content_type: str = _JSON,
+        query: Mapping[str, str] | None = None,
+    ) -> Raw:
+        # aiohttp's own json= would replace the content type that says what kind of patch this is.
+        payload = None if body is None else aiohttp.JsonPayload(body, content_type=content_type)
+        async with self._session.request(
+            method, self._server + path, data=payload, params=query, timeout=_TIMEOUT
+        ) as response:
+            if response.status >= 400:
+                raise await _error(response)
+            answer: Raw = await response.json(content_type=None)
+            return answer
+
+
+async def _error(response: aiohttp.ClientResponse) -> ApiError:
+    text = (await response.text(errors="replace"))[:4096]
+    reason, message = response.reason or "", text.strip()
+    try:
+        status = await response.json(content_type=None)
+        reason, message = str(status["reason"]), str(status["message"])
+    except (ValueError, KeyError, TypeError):
+        pass  # no Status object: a proxy's words, as they are
+    after = response.headers.get("Retry-After", "")
+    return ApiError(response.status, reason, message, float(after) if after.isdecimal() else None)

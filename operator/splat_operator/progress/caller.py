@@ -1,0 +1,93 @@
+"""Who a token says that it is, and whether the API server agrees."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from splat_operator.act import ApiClient
+from splat_operator.act.paths import TOKEN_REVIEWS
+from splat_operator.api import names
+from splat_operator.world.fields import mapping, text
+
+_POD_UID = "authentication.kubernetes.io/pod-uid"
+_CACHE_SECONDS = 60.0
+_CACHE_SIZE = 10_000
+_REVIEWS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The pod that a token is bound to."""
+
+    namespace: str
+    pod_uid: str
+
+
+def claimed_caller(token: str) -> Caller | None:
+    """Read whom a token claims to be bound to. Nothing is verified here.
+
+    It only saves the API server the review of tokens that could not be the right ones.
+    """
+    try:
+        payload = token.split(".")[1]
+        claims: Any = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, IndexError, RecursionError):
+        return None
+    bound = mapping(claims, "kubernetes.io")
+    caller = Caller(text(bound.get("namespace")), text(mapping(bound, "pod").get("uid")))
+    return caller if caller.namespace and caller.pod_uid else None
+
+
+class TokenReviewer:
+    """Asks the API server about tokens, and remembers its answers for a minute."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+        self._known: OrderedDict[bytes, tuple[float, Caller | None]] = OrderedDict()
+        self._turn = asyncio.Semaphore(_REVIEWS_AT_ONCE)
+
+    async def caller(self, token: str) -> Caller | None:
+        """Give the pod that the token is bound to; None where it is not good for progress.
+
+        Raises ApiError where the API server does not answer.
+        """
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._known.get(digest)
+        if known and time.monotonic() < known[0]:
+            return known[1]
+        async with self._turn:
+            found = _bound_pod(await self._client.create(TOKEN_REVIEWS, _review(token)))
+        self._known[digest] = (time.monotonic() + _CACHE_SECONDS, found)
+        while len(self._known) > _CACHE_SIZE:
+            self._known.popitem(last=False)
+        return found
+
+
+def _review(token: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenReview",
+        "spec": {"token": token, "audiences": [names.PROGRESS_AUDIENCE]},
+    }
+
+
+def _bound_pod(review: dict[str, Any]) -> Caller | None:
+    status = mapping(review, "status")
+    audiences = status.get("audiences")
+    if status.get("authenticated") is not True or not isinstance(audiences, list):
+        return None
+    # A server that knows nothing of audiences gives none back: then the token proves nothing.
+    if names.PROGRESS_AUDIENCE not in audiences:
+        return None
+    user = mapping(status, "user")
+    kind, _, rest = text(user.get("username")).partition(":serviceaccount:")
+    namespace, _, account = rest.partition(":")
+    uids = mapping(user, "extra").get(_POD_UID)
+    if kind != "system" or not namespace or not account or not isinstance(uids, list):
+        return None
+    return Caller(namespace, text(uids[0])) if len(uids) == 1 and text(uids[0]) else None

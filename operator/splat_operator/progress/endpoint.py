@@ -1,0 +1,93 @@
+"""The address that trainers report to: POST /v1/namespaces/{ns}/trainings/{name}/progress."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+import aiohttp
+from aiohttp import web
+
+from splat_operator.act import ApiError
+from splat_operator.decide.progress import reported
+from splat_operator.progress.caller import TokenReviewer, claimed_caller
+from splat_operator.progress.writer import ProgressWriter, Target
+from splat_operator.world import parse_progress
+
+BODY_LIMIT = 4096
+TOKEN_LIMIT = 8192
+LEAST_SECONDS = 0.5
+"""A pod that reports more often than this is refused."""
+
+_ROUTE = "/v1/namespaces/{namespace}/trainings/{name}/progress"
+_POD_LIMIT = 20_000
+
+FindTarget = Callable[[str, str, str], Target | None]
+"""(namespace, name, pod uid) to the training, if that pod is its own and it is not over."""
+
+
+class ProgressEndpoint:
+    """Takes reports from the pods that the trainings own, and from nobody else."""
+
+    def __init__(
+        self, reviewer: TokenReviewer, find_target: FindTarget, writer: ProgressWriter
+    ) -> None:
+        self._reviewer = reviewer
+        self._find_target = find_target
+        self._writer = writer
+        self._last_report: dict[str, float] = {}
+
+    def application(self) -> web.Application:
+        """Give the web application."""
+        application = web.Application(client_max_size=BODY_LIMIT)
+        application.router.add_post(_ROUTE, self._take)
+        return application
+
+    async def _take(self, request: web.Request) -> web.Response:
+        target = await self._authorized(request)
+        try:
+            body = await request.text()
+            document = parse_progress(body)
+        except (ValueError, LookupError) as error:
+            first = str(error).splitlines()[0][:200]
+            return _refusal(HTTPStatus.BAD_REQUEST, f"no progress document: {first}")
+        self._writer.offer(target, reported(document, datetime.now(UTC)))
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def _authorized(self, request: web.Request) -> Target:
+        """Give the training that the caller's pod belongs to; raises an HTTP error otherwise."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token or len(token) > TOKEN_LIMIT:
+            raise _refused(web.HTTPUnauthorized, "give the pod's progress token as Bearer")
+        namespace, name = request.match_info["namespace"], request.match_info["name"]
+        claimed = claimed_caller(token)
+        if claimed is None:
+            raise _refused(web.HTTPUnauthorized, "the token is bound to no pod")
+        target = self._find_target(namespace, name, claimed.pod_uid)
+        if target is None or claimed.namespace != namespace:
+            raise _refused(web.HTTPForbidden, "the token's pod is none of this training's")
+        try:
+            proven = await self._reviewer.caller(token)
+        except (ApiError, aiohttp.ClientError, TimeoutError):
+            raise _refused(web.HTTPServiceUnavailable, "tokens cannot be checked now") from None
+        if proven != claimed:
+            raise _refused(web.HTTPUnauthorized, "the token is not valid for progress")
+        # Only now: whoever merely claims to be this pod must not use up its turn.
+        self._limit_rate(claimed.pod_uid)
+        return target
+
+    def _limit_rate(self, pod_uid: str) -> None:
+        now = time.monotonic()
+        if now - self._last_report.get(pod_uid, float("-inf")) < LEAST_SECONDS:
+            raise _refused(web.HTTPTooManyRequests, "report every two seconds")
+        if len(self._last_report) >= _POD_LIMIT:
+            self._last_report.clear()
+        self._last_report[pod_uid] = now
+
+
+def _refused(kind: type[web.HTTPException], words: str) -> web.HTTPException:
+    return kind(text=words + "\n")
+
+
+def _refusal(status: HTTPStatus, words: str) -> web.Response:
+    return web.Response(status=status, text=words + "\n")

@@ -1,0 +1,82 @@
+"""One reconcile: what is seen, the decision, what comes of it."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from splat_operator.act import Actor, ApiError
+from splat_operator.decide import CreateJob, Decision, decide
+from splat_operator.runtime.metrics import Metrics
+from splat_operator.runtime.store import Key, Store
+from splat_operator.world import Installation, Trouble, World
+
+logger = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Brings one training at a time to what it should be."""
+
+    def __init__(
+        self,
+        store: Store,
+        actor: Actor,
+        installation: Callable[[], Installation],
+        metrics: Metrics,
+    ) -> None:
+        """`installation` is asked each time: certificates change."""
+        self._store = store
+        self._actor = actor
+        self._installation = installation
+        self._metrics = metrics
+        self._troubles: dict[Key, Trouble] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Give in how many seconds to come back; raises where something is to be tried again."""
+        with self._metrics.reconcile_seconds.time():
+            try:
+                return await self._reconcile(key)
+            except Exception:
+                self._metrics.reconcile_errors.inc()
+                raise
+
+    async def _reconcile(self, key: Key) -> float | None:
+        world = self._store.world(key, self._installation(), self._troubles.get(key))
+        if world is None:
+            self._troubles.pop(key, None)
+            return None
+        now = datetime.now(UTC)
+        decision = decide(world, now)
+        try:
+            for action in decision.actions:
+                logger.info("%s", type(action).__name__, extra={"training": str(key)})
+                await self._actor.act(action, self._store.see_job)
+                if isinstance(action, CreateJob):
+                    self._metrics.job_made(world.training, now)
+        except ApiError as error:
+            if error.refusal:
+                await self._tell_trouble(key, world, error)
+            raise
+        self._troubles.pop(key, None)
+        await self._tell(key, world, decision)
+        if decision.wake_at is None:
+            return None
+        return max(0.0, (decision.wake_at - now).total_seconds())
+
+    async def _tell_trouble(self, key: Key, world: World, error: ApiError) -> None:
+        """What the API server will not take is told in the resource, not only in a log."""
+        trouble = Trouble(error.reason, error.message)
+        self._troubles[key] = trouble
+        troubled = World(world.installation, world.training, world.job, world.pods, trouble)
+        await self._tell(key, troubled, decide(troubled, datetime.now(UTC)))
+
+    async def _tell(self, key: Key, world: World, decision: Decision) -> None:
+        if decision.status is None:
+            return
+        written = await self._actor.write_status(world.training, decision.status)
+        if written is None:
+            return
+        self._store.see_training(written)
+        self._metrics.status_written(world.training, decision.status)
+        logger.info("phase %s", decision.status.get("phase"), extra={"training": str(key)})
+        for event in decision.events:
+            await self._actor.tell(world.training, event)
