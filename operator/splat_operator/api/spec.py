@@ -87,8 +87,13 @@ class SplatTrainingSpec(ResourceModel):
                 + " && ".join(
                     f"has(self.source.s3.{field}) == has(self.output.s3.{field}) && "
                     f"(!has(self.source.s3.{field}) || "
-                    f"self.source.s3.{field} == self.output.s3.{field})"
-                    for field in ("endpoint", "region", "credentialsSecretRef")
+                    f"self.source.s3.{value} == self.output.s3.{value})"
+                    for field, value in (
+                        ("endpoint", "endpoint"),
+                        ("region", "region"),
+                        # The two references are of two types to CEL; their names are not.
+                        ("credentialsSecretRef", "credentialsSecretRef.name"),
+                    )
                 )
                 + ")",
                 "source.s3 and output.s3 must have the same endpoint, region and "
