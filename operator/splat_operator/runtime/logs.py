@@ -10,6 +10,7 @@ _QUIET = {
     # kopf tells at INFO of every handler that every event ran.
     "kopf.objects": logging.WARNING,
     "kopf.activities": logging.WARNING,
+    "kopf._core.engines.activities": logging.WARNING,
     "asyncio": logging.WARNING,
 }
 

@@ -73,7 +73,12 @@ async def _operate(settings: Settings, client: ApiClient, info: kopf.ConnectionI
     async with _progress(settings, client, store, actor) as trust:
         reconciler = Reconciler(store, actor, lambda: _installation(settings, trust), metrics)
         queue = KeyQueue(reconciler.reconcile)
-        health = HealthServer(settings.http_port, watches, metrics, lambda: leader.leading)
+        health = HealthServer(
+            settings.http_port,
+            watches,
+            metrics,
+            lambda: leader.leading or not settings.leader_election,
+        )
         await health.start()
 
         async def lead() -> None:

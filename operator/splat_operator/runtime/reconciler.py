@@ -1,10 +1,12 @@
 """One reconcile: what is seen, the decision, what comes of it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from splat_operator.act import Actor, ApiError
+from splat_operator.api import ConditionType
 from splat_operator.decide import CreateJob, Decision, decide
 from splat_operator.runtime.metrics import Metrics
 from splat_operator.runtime.store import Key, Store
@@ -77,6 +79,14 @@ class Reconciler:
             return
         self._store.see_training(written)
         self._metrics.status_written(world.training, decision.status)
-        logger.info("phase %s", decision.status.get("phase"), extra={"training": str(key)})
+        logger.info("%s", _summary(decision.status), extra={"training": str(key)})
         for event in decision.events:
             await self._actor.tell(world.training, event)
+
+
+def _summary(status: Mapping[str, Any]) -> str:
+    reason = next(
+        (one["reason"] for one in status["conditions"] if one["type"] == ConditionType.SUCCEEDED),
+        "",
+    )
+    return f"{status.get('phase')}: {reason}"

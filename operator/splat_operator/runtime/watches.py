@@ -10,10 +10,10 @@ from types import SimpleNamespace
 
 import aiohttp
 
-SERVER_TIMEOUT = 240.0
+SERVER_TIMEOUT = 240
 """After so many seconds the API server closes a watch and it is opened anew."""
 
-_STALE_SECONDS = SERVER_TIMEOUT + 120.0
+_STALE_SECONDS = SERVER_TIMEOUT + 120
 
 
 class Watches:
