@@ -62,10 +62,10 @@ def test_absolute_gradients_sum_each_pixels_own() -> None:
     for row in range(18):
         for column in range(20):
             pixel = render(gaussians, cameras, sh_degree=3)
-            pixel.colors[0, row, column].sum().backward()
+            pixel.colors[0, row, column].sum().backward()  # type: ignore[no-untyped-call]
             total += pixel.means2d_gradients().abs()
     rendering = render(gaussians, cameras, sh_degree=3, absgrad=True)
-    rendering.colors.sum().backward()
+    rendering.colors.sum().backward()  # type: ignore[no-untyped-call]
     assert torch.allclose(rendering.means2d_gradients(absolute=True), total, atol=1e-9)
 
 
@@ -97,6 +97,6 @@ def test_no_gaussian_in_sight_gives_an_empty_picture_with_zero_gradients() -> No
     rendering = render(far, cameras, sh_degree=3)
     assert rendering.colors.shape == (1, 12, 20, 3)
     assert rendering.colors.abs().max() == 0
-    rendering.colors.sum().backward()
+    rendering.colors.sum().backward()  # type: ignore[no-untyped-call]
     assert gaussians.means.grad is not None
     assert gaussians.means.grad.abs().max() == 0

@@ -6,7 +6,7 @@ neighbours lie 3 apart, so that nothing has to be transposed. The gradient does 
 what follows the loss but for a factor, so forward makes it, too.
 """
 # ruff: noqa: ANN001, ANN202, N803 - Triton compiles the kernels: pointers and numbers, by name
-# mypy: allow-untyped-defs, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators
 
 from typing import Any
 

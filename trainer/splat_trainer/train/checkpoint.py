@@ -12,7 +12,7 @@ from torch import Tensor
 from splat_trainer.capture.scene import Scene
 from splat_trainer.contract import TrainConfig, TrainerError
 from splat_trainer.contract.result import Reason
-from splat_trainer.gaussians.gaussians import NAMES, Gaussians
+from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.train.observer import CurvePoint
 
 _FORMAT = "splat-trainer checkpoint 1"
@@ -23,7 +23,7 @@ _PATTERN = "checkpoint_*.pt"
 class Checkpoint:
     """A run after `step` finished steps, its tensors on the CPU.
 
-    `adam` is Adam's memory by parameter, `strategy` the strategy's state; `rng` the state of
+    `adam` is Adam's memory, `strategy` the strategy's state; `rng` the state of
     the run's generator on `device`; `seconds` what the loop took so far; `views` the names of
     the training views in order.
     """
@@ -146,7 +146,7 @@ def _from_document(document: Any) -> Checkpoint:
     return Checkpoint(
         step=int(document["step"]),
         gaussians=gaussians,
-        adam={name: dict(document["adam"][name]) for name in NAMES},
+        adam={name: dict(tensors) for name, tensors in document["adam"].items()},
         strategy=dict(document["strategy"]),
         rng=document["rng"],
         device=str(document["device"]),
