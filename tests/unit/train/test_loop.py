@@ -1,0 +1,196 @@
+"""A whole training on the CPU: it learns, stops, goes on alike, and keeps its cap."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from splat_trainer.capture.load import load_scene
+from splat_trainer.capture.scene import Scene, View
+from splat_trainer.capture.synthetic import make_synthetic_capture
+from splat_trainer.contract import ProgressDocument, Stage, TrainConfig, TrainerError
+from splat_trainer.contract.result import Reason
+from splat_trainer.train.loop import train
+from splat_trainer.train.outcome import TrainOutcome
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.stages: list[Stage] = []
+        self.documents: list[ProgressDocument] = []
+
+    def stage(self, stage: Stage) -> None:
+        self.stages.append(stage)
+
+    def progress(self, document: ProgressDocument) -> None:
+        self.documents.append(document)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    folder = tmp_path_factory.mktemp("capture")
+    make_synthetic_capture(folder, views=12, size=48)
+    return load_scene(folder, TrainConfig())
+
+
+def run(
+    scene: Scene,
+    work_dir: Path,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    resume: Path | None = None,
+    observer: Recorder | None = None,
+    **settings: Any,
+) -> TrainOutcome:
+    config = TrainConfig.model_validate({"iterations": 60, "device": "cpu", **settings})
+    return train(
+        scene,
+        config,
+        work_dir=work_dir,
+        observer=observer or Recorder(),
+        stop=stop,
+        resume=resume,
+    )
+
+
+def test_learns_views_it_has_not_seen(scene: Scene, tmp_path: Path) -> None:
+    observer = Recorder()
+    outcome = run(scene, tmp_path, observer=observer, iterations=150)
+    psnrs = [point.psnr for point in outcome.curve if point.psnr is not None]
+    assert outcome.evaluation is not None
+    assert outcome.evaluation.psnr == psnrs[-1] > psnrs[0] + 3
+    assert outcome.evaluation.psnr > 20
+    assert [view.name for view in outcome.evaluation.views] == [
+        view.name for view in scene.test_views
+    ]
+    assert 0 < outcome.evaluation.ssim < 1
+    assert observer.stages == [Stage.TRAINING, Stage.EVALUATING]
+    assert observer.documents[-1].iteration == outcome.iterations == 150
+    assert not outcome.interrupted
+    assert outcome.timings.train > outcome.timings.evaluate > 0
+
+
+def test_the_same_seed_gives_the_same_splat(scene: Scene, tmp_path: Path) -> None:
+    first, again, other = (
+        run(scene, tmp_path, seed=seed, iterations=40, densification_interval=5).gaussians
+        for seed in (1, 1, 2)
+    )
+    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(first, again, strict=True))
+    assert len(other) != len(first) or not torch.equal(other.means, first.means)
+
+
+@pytest.mark.parametrize("strategy", ["default", "absgrad", "mcmc"])
+def test_a_run_that_was_cut_ends_like_one_that_was_not(
+    scene: Scene, tmp_path: Path, strategy: str
+) -> None:
+    settings: dict[str, Any] = {
+        "strategy": strategy,
+        "max_gaussians": 2500,
+        "densification_interval": 5,
+    }
+    whole = run(scene, tmp_path / "whole", **settings)
+    steps = iter(range(1000))
+    cut = run(scene, tmp_path, stop=lambda: next(steps) == 17, **settings)
+    assert cut.interrupted
+    assert cut.iterations == 17
+    assert cut.evaluation is None
+    assert cut.checkpoint is not None
+    rest = run(scene, tmp_path, resume=cut.checkpoint.parent, **settings)
+    assert rest.iterations == 60
+    assert len(rest.gaussians) == len(whole.gaussians)
+    for name, tensor in rest.gaussians:
+        assert torch.equal(tensor, getattr(whole.gaussians, name)), name
+    assert rest.evaluation == whole.evaluation
+
+
+def test_a_finished_checkpoint_is_only_measured(scene: Scene, tmp_path: Path) -> None:
+    done = run(scene, tmp_path, iterations=10, checkpoint_interval=9)
+    assert done.checkpoint is not None
+    rest = run(scene, tmp_path, iterations=9, resume=done.checkpoint)
+    assert rest.iterations == 9
+    assert rest.evaluation is not None
+
+
+@pytest.mark.parametrize("strategy", ["default", "absgrad", "mcmc"])
+def test_no_strategy_exceeds_the_cap(scene: Scene, tmp_path: Path, strategy: str) -> None:
+    observer = Recorder()
+    start = len(scene.points)
+    outcome = run(
+        scene,
+        tmp_path,
+        observer=observer,
+        strategy=strategy,
+        max_gaussians=start + 50,
+        densification_interval=4,
+    )
+    assert start < len(outcome.gaussians) <= start + 50
+
+
+def test_points_over_the_cap_are_thinned_at_the_start(scene: Scene, tmp_path: Path) -> None:
+    assert len(scene.points) > 1000
+    outcome = run(scene, tmp_path, iterations=3, max_gaussians=1000)
+    assert len(outcome.gaussians) <= 1000
+
+
+def test_checkpoints_come_every_so_often_and_replace_each_other(
+    scene: Scene, tmp_path: Path
+) -> None:
+    outcome = run(scene, tmp_path, iterations=25, checkpoint_interval=10)
+    files = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert files == ["checkpoint_0000020.pt"]
+    assert outcome.checkpoint == tmp_path / "checkpoints" / files[0]
+
+
+def test_every_held_out_view_is_given_with_its_render(scene: Scene, tmp_path: Path) -> None:
+    seen: list[tuple[str, tuple[int, ...]]] = []
+    config = TrainConfig(iterations=5, device="cpu")
+    train(
+        scene,
+        config,
+        work_dir=tmp_path,
+        observer=Recorder(),
+        on_render=lambda view, image: seen.append((view.name, image.shape)),
+    )
+    assert seen == [(view.name, view.image.shape) for view in scene.test_views]
+
+
+def test_nothing_held_out_means_nothing_measured(scene: Scene, tmp_path: Path) -> None:
+    all_train = Scene(
+        scene.train_views, (), scene.points, scene.points_rgb, np.eye(4), scene.scene_scale
+    )
+    outcome = run(all_train, tmp_path, iterations=5)
+    assert outcome.evaluation is None
+    assert outcome.curve
+
+
+def test_what_a_mask_leaves_out_teaches_nothing(scene: Scene, tmp_path: Path) -> None:
+    def masked(view: View, value: int) -> View:
+        image = view.image.copy()
+        mask = np.ones(image.shape[:2], dtype=bool)
+        mask[:, : view.width // 3] = False
+        image[~mask] = value
+        return View(view.name, view.camtoworld, view.K, image, mask)
+
+    results = []
+    for value in (0, 255):
+        views = tuple(masked(view, value) for view in scene.train_views)
+        changed = Scene(views, (), scene.points, scene.points_rgb, np.eye(4), scene.scene_scale)
+        results.append(run(changed, tmp_path, iterations=12).gaussians)
+    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(*results, strict=True))
+
+
+def test_a_capture_without_points_is_refused(scene: Scene, tmp_path: Path) -> None:
+    empty = Scene(
+        scene.train_views,
+        scene.test_views,
+        scene.points[:0],
+        scene.points_rgb[:0],
+        np.eye(4),
+        scene.scene_scale,
+    )
+    with pytest.raises(TrainerError) as caught:
+        run(empty, tmp_path)
+    assert caught.value.reason is Reason.INVALID_CAPTURE
