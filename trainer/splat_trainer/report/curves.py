@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 420, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 28
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 18, 12, 28
 _MOST_POINTS = 240
 _LEAST = 1e-30  # on a logarithmic axis
 
