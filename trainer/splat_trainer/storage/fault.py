@@ -2,12 +2,23 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from splat_trainer.contract import Reason, TrainerError
 
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_PLACE = {errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+
+
+@contextmanager
+def local_faults(doing: str, path: Path) -> Iterator[None]:
+    """Turn what the system answers inside into a TrainerError of one line."""
+    try:
+        yield
+    except OSError as error:
+        raise local_fault(error, doing, path) from error
 
 
 def local_fault(error: OSError, doing: str, path: Path) -> TrainerError:

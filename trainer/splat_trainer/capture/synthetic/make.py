@@ -19,6 +19,7 @@ from splat_trainer.capture.synthetic.render import (
 )
 from splat_trainer.capture.synthetic.solids import Array, Solid
 from splat_trainer.contract import Reason, TrainerError
+from splat_trainer.storage.fault import local_faults
 
 POINTS = 2_000
 TRACK_LIMIT = 6
@@ -34,19 +35,24 @@ def make_synthetic_capture(
 
     `views` photos of `size` x 3/4 `size` pixels; the same arguments give the same bytes.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TrainerError(
-            Reason.INVALID_CONFIGURATION, f"{folder} is there and not empty: name another folder"
-        )
+    with local_faults("write", folder):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise TrainerError(
+                Reason.INVALID_CONFIGURATION,
+                f"{folder} is there and not empty: name another folder",
+            )
+        (folder / "images").mkdir(parents=True)
+        _write_capture(folder, views, size, seed)
+
+
+def _write_capture(folder: Path, views: int, size: int, seed: int) -> None:
     solids = make_solids(seed)
     camera = ring_camera(size)
     poses = ring_poses(views, seed)
-    images_folder = folder / "images"
-    images_folder.mkdir(parents=True)
     images = []
     for i, pose in enumerate(poses, start=1):
         name = f"view_{i:03d}.png"
-        Image.fromarray(render(solids, camera, pose)).save(images_folder / name)
+        Image.fromarray(render(solids, camera, pose)).save(folder / "images" / name)
         images.append(_posed(i, name, camera.camera_id, pose))
     points, observations = observed_points(solids, camera, poses, seed)
     write_model(folder / "sparse" / "0", [camera], images, points, observations)

@@ -1,0 +1,98 @@
+"""What `inspect` finds in a capture, and what it calls a problem."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from splat_trainer.capture.camera import MODEL_BY_NAME
+from splat_trainer.capture.inspect import inspect_capture
+from splat_trainer.contract import TrainerError
+from tests.unit.capture.real import real
+from tests.unit.capture.small_model import CAMERA, points, posed, write_small_capture
+
+
+def problems(folder: Path) -> str:
+    return "\n".join(inspect_capture(folder).problems)
+
+
+def test_a_sound_real_capture_has_no_problems() -> None:
+    report = inspect_capture(real("fern"))
+    assert report.problems == ()
+    assert (report.images, report.readable_images, report.points) == (20, 20, 10_091)
+    assert report.image_sizes == {"504x378": 20}
+    (camera,) = report.cameras
+    assert (camera.model, camera.undistorted_width, camera.undistorted_height) == (
+        "SIMPLE_RADIAL",
+        497,
+        372,
+    )
+    assert report.image_bytes == 20 * 504 * 378 * 3
+    assert report.gpu_bytes_at_one_million > report.image_bytes
+
+
+def test_seventy_one_cameras_are_one_line() -> None:
+    (camera,) = inspect_capture(real("beer")).cameras
+    assert (camera.cameras, camera.images) == (71, 71)
+
+
+def test_a_small_capture_is_told_to_be_small(tmp_path: Path) -> None:
+    said = problems(write_small_capture(tmp_path))
+    assert "only 3 images" in said
+    assert "only 20 points" in said
+
+
+def test_missing_unreadable_and_unposed_images_are_all_told(tmp_path: Path) -> None:
+    folder = write_small_capture(tmp_path)
+    (folder / "images" / "1.png").unlink()
+    (folder / "images" / "2.png").write_bytes(b"")
+    Image.new("RGB", (32, 24)).save(folder / "images" / "extra.png")
+    said = problems(folder)
+    assert "1 of 3 images ('1.png') of the model have no file" in said
+    assert "2.png is no image" in said
+    assert "1 of 3 images ('extra.png')" in said
+    assert "have no pose" in said
+    assert inspect_capture(folder).readable_images == 1
+
+
+def test_masks_are_counted(tmp_path: Path) -> None:
+    folder = write_small_capture(tmp_path)
+    (folder / "masks").mkdir()
+    Image.fromarray(np.zeros((24, 32), np.uint8)).save(folder / "masks" / "1.png")
+    report = inspect_capture(folder)
+    assert report.mask_folder == str(folder / "masks")
+    assert report.masked_images == 1
+
+
+def test_a_poor_reconstruction_is_told(tmp_path: Path) -> None:
+    sparse = replace(points(), errors=np.full(20, 3.5))
+    assert "reprojection error is 3.50 pixels" in problems(
+        write_small_capture(tmp_path, sparse=sparse)
+    )
+
+
+def test_points_without_a_known_error_have_no_mean(tmp_path: Path) -> None:
+    sparse = replace(points(), errors=np.full(20, -1.0))
+    report = inspect_capture(write_small_capture(tmp_path, sparse=sparse))
+    assert report.mean_reprojection_error is None
+
+
+def test_a_reconstruction_in_parts_is_told(tmp_path: Path) -> None:
+    folder = write_small_capture(tmp_path)
+    (folder / "sparse" / "1").mkdir()
+    assert "fell into 2 parts" in problems(folder)
+
+
+def test_a_lens_that_cannot_be_undistorted_is_told(tmp_path: Path) -> None:
+    camera = replace(CAMERA, model=MODEL_BY_NAME["OPENCV"], distortion=(-90.0, 0.0, 0.0, 0.0))
+    folder = write_small_capture(tmp_path, camera=camera)
+    assert "cannot be undone" in problems(folder)
+    assert inspect_capture(folder).cameras[0].undistorted_width is None
+
+
+def test_a_model_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    folder = write_small_capture(tmp_path, images=(posed(1, qvec=(0.0, 0.0, 0.0, 0.0)),))
+    with pytest.raises(TrainerError, match="length zero"):
+        inspect_capture(folder)
