@@ -49,6 +49,8 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"splat-operator: {error}")
     configure_logging(settings)
+    # kopf names itself by this, or else by its user, which an arbitrary uid has no name for.
+    os.environ.setdefault("POD_ID", socket.gethostname())
     try:
         asyncio.run(_run(settings))
     except (kopf.LoginError, ApiError, aiohttp.ClientError) as error:
