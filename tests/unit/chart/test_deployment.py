@@ -40,7 +40,7 @@ def test_the_operator_accepts_what_the_chart_starts_it_with(render: Render) -> N
             "kernel_cache_path",
             "sm90",
         ),
-        ({"leaderElection": {"enabled": False}}, "leader_election", False),
+        ({"leaderElection": {"enabled": False}, "replicaCount": 1}, "leader_election", False),
         ({"workers": 3}, "workers", 3),
         ({"log": {"level": "debug"}}, "log_level", "debug"),
         ({"log": {"format": "text"}}, "log_format", "text"),
@@ -111,13 +111,13 @@ def test_replicas_without_leader_election_are_refused_with_the_reason(render: Re
 
 
 def test_without_leader_election_an_update_never_runs_two(render: Render) -> None:
-    rendered = render(leaderElection={"enabled": False})
+    rendered = render(replicaCount=1, leaderElection={"enabled": False})
     assert rendered.one("Deployment")["spec"]["strategy"] == {"type": "Recreate"}
 
 
 def test_a_disruption_budget_comes_with_the_second_replica(render: Render) -> None:
-    assert not render().all("PodDisruptionBudget")
-    budget = render(replicaCount=2).one("PodDisruptionBudget")
+    assert not render(replicaCount=1).all("PodDisruptionBudget")
+    budget = render().one("PodDisruptionBudget")
     assert budget["spec"]["maxUnavailable"] == 1
 
 
