@@ -15,6 +15,6 @@ def capture_to_train(given: Path | None, scratch: Path, stages: Stages) -> Path:
         return given
     folder = scratch / "synthetic"
     with stages.stage("Making a synthetic capture (splat-trainer synth)"):
-        command = [sys.executable, "-m", "splat_trainer.cli.main", "synth", "--output", str(folder)]
-        subprocess.run(command, check=True)
+        trainer = Path(sys.executable).with_name("splat-trainer")
+        subprocess.run([trainer, "synth", "--output", folder], check=True)
     return folder

@@ -32,13 +32,18 @@ def write_images(archive: Path, site: Path, kernels: Path) -> None:
             "LD_LIBRARY_PATH": DRIVER_LIBRARIES,
         }
         images = [
-            Image(reference, (base, own), ("python3", "-m", module), environment, "10001:10001")
+            Image(reference, (base, own), _entry_point(module), environment, "10001:10001")
             for reference, module in (
                 (OPERATOR, "splat_operator.runtime.main"),
                 (TRAINER, "splat_trainer.cli.main"),
             )
         ]
         write_archive(archive, images)
+
+
+def _entry_point(module: str) -> tuple[str, ...]:
+    """What pip would write as the script of a console entry point."""
+    return ("python3", "-c", f"import sys; from {module} import main; sys.exit(main())")
 
 
 def _write_own_layer(layer: Path, site: Path, kernels: Path, root: Path) -> None:
