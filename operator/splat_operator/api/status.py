@@ -97,7 +97,10 @@ class OutputEntry(ResourceModel):
     format: str = Field(
         max_length=64, description="What it is: ply, metrics, report, previews, checkpoint."
     )
-    uri: str = Field(max_length=2048, description="Where it is.")
+    uri: str = Field(
+        max_length=2048,
+        description="Where it is: s3://bucket/key, or pvc://claim/path on a volume.",
+    )
     bytes: int = Field(description="Its size.")
     sha256: str | None = Field(None, max_length=64, description="Its checksum.")
 

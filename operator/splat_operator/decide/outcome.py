@@ -4,6 +4,7 @@ from typing import Any
 
 from splat_operator.api.spec import SplatTrainingSpec
 from splat_operator.decide.ending import result_of
+from splat_operator.decide.mounts import OUTPUT_FOLDER
 from splat_operator.decide.quality import below_gate
 from splat_operator.decide.shown import shown_count, shown_message, shown_number
 from splat_operator.world import Pod
@@ -25,13 +26,13 @@ def outcome(spec: SplatTrainingSpec | None, pods: tuple[Pod, ...]) -> dict[str, 
     if figures:
         shown["result"] = figures
     if last.outputs:
-        shown["outputs"] = [_output(file) for file in _splat_first(last.outputs)]
+        shown["outputs"] = [_output(spec, file) for file in _splat_first(last.outputs)]
     saved = [result.checkpoint for result in results if result.checkpoint]
     if saved:
         newest = max(saved, key=lambda checkpoint: checkpoint.iteration)
         shown["checkpoint"] = {
             "iteration": shown_count(newest.iteration),
-            "uri": shown_message(newest.uri)[:_URI_LIMIT],
+            "uri": _address(spec, newest.uri),
         }
     if last.gpu:
         shown["gpu"] = shown_message(last.gpu)[:128]
@@ -58,10 +59,18 @@ def _splat_first(files: tuple[OutputFile, ...]) -> list[OutputFile]:
     return sorted(files, key=lambda file: file.format != _SPLAT_FORMAT)[:_OUTPUTS_LIMIT]
 
 
-def _output(file: OutputFile) -> dict[str, Any]:
+def _address(spec: SplatTrainingSpec | None, uri: str) -> str:
+    """Give where a file is for somebody outside of the pod: a claim's name, not a mount's."""
+    claim = spec.output.persistent_volume_claim if spec else None
+    if claim and uri.startswith(f"{OUTPUT_FOLDER}/"):
+        uri = f"pvc://{claim.claim_name}{uri.removeprefix(OUTPUT_FOLDER)}"
+    return shown_message(uri)[:_URI_LIMIT]
+
+
+def _output(spec: SplatTrainingSpec | None, file: OutputFile) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "format": shown_message(file.format)[:64],
-        "uri": shown_message(file.uri)[:_URI_LIMIT],
+        "uri": _address(spec, file.uri),
         "bytes": shown_count(file.bytes),
     }
     if file.sha256:

@@ -15,7 +15,7 @@ from splat_operator.progress.writer import ProgressWriter, Target
 from splat_operator.world import parse_progress
 
 BODY_LIMIT = 4096
-TOKEN_LIMIT = 8192
+TOKEN_LIMIT = 4096
 LEAST_SECONDS = 0.5
 """A pod that reports more often than this is refused."""
 

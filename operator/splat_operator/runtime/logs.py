@@ -11,6 +11,8 @@ _QUIET = {
     "kopf.objects": logging.WARNING,
     "kopf.activities": logging.WARNING,
     "kopf._core.engines.activities": logging.WARNING,
+    # Nonsense that somebody sends to a port is no news, and must not fill the log.
+    "aiohttp.server": logging.CRITICAL,
     "asyncio": logging.WARNING,
 }
 

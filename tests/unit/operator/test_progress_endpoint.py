@@ -1,0 +1,209 @@
+"""Who may report, what is taken, and how seldom it is written."""
+
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from splat_operator.progress.caller import Caller, TokenReviewer, claimed_caller
+from splat_operator.progress.endpoint import ProgressEndpoint
+from splat_operator.progress.writer import ProgressWriter, Target
+
+PATH = "/v1/namespaces/gardens/trainings/garden/progress"
+REPORT = {"stage": "Training", "iteration": 45, "iterations": 100, "iterationsPerSecond": 9.876}
+
+
+def token(namespace: str = "gardens", pod_uid: str = "pod-1") -> str:
+    """A token as the API server makes them, but for its signature."""
+    claims = {"kubernetes.io": {"namespace": namespace, "pod": {"name": "x", "uid": pod_uid}}}
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"header.{payload}.signature"
+
+
+class ReviewingApi:
+    """The API server's side of a TokenReview: `answers` by token."""
+
+    def __init__(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
+        self.answers = answers
+        self.reviews = 0
+
+    async def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        assert path == "/apis/authentication.k8s.io/v1/tokenreviews"
+        assert body["spec"]["audiences"] == ["splatting.dev/progress"]
+        self.reviews += 1
+        return {"status": self.answers.get(body["spec"]["token"], {"authenticated": False})}
+
+
+def approval(
+    namespace: str = "gardens",
+    pod_uid: str = "pod-1",
+    audiences: tuple[str, ...] = ("splatting.dev/progress",),
+) -> dict[str, Any]:
+    return {
+        "authenticated": True,
+        "audiences": list(audiences),
+        "user": {
+            "username": f"system:serviceaccount:{namespace}:default",
+            "extra": {"authentication.kubernetes.io/pod-uid": [pod_uid]},
+        },
+    }
+
+
+Scene = Callable[["TestClient[Any, Any]", list[Mapping[str, Any]]], Awaitable[None]]
+
+
+def play(api: ReviewingApi, scene: Scene) -> None:
+    async def run() -> None:
+        written: list[Mapping[str, Any]] = []
+
+        async def write(ns: str, name: str, uid: str, progress: Mapping[str, Any]) -> None:
+            assert (ns, name, uid) == ("gardens", "garden", "uid-1")
+            written.append(progress)
+
+        def find(namespace: str, name: str, pod_uid: str) -> Target | None:
+            own = (namespace, name, pod_uid) == ("gardens", "garden", "pod-1")
+            return Target(namespace, name, "uid-1") if own else None
+
+        writer = ProgressWriter(write, interval=0.05)
+        reviewer = TokenReviewer(api)  # type: ignore[arg-type]
+        endpoint = ProgressEndpoint(reviewer, find, writer)
+        async with TestClient(TestServer(endpoint.application())) as client:
+            await scene(client, written)
+        await writer.close()
+
+    asyncio.run(run())
+
+
+def headers(bearer: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {bearer}"}
+
+
+def test_a_pod_of_the_training_may_report() -> None:
+    async def scene(client: "TestClient[Any, Any]", written: list[Mapping[str, Any]]) -> None:
+        answer = await client.post(PATH, json=REPORT, headers=headers(token()))
+        assert answer.status == 204
+        await asyncio.sleep(0.01)
+        (progress,) = written
+        assert progress["percent"] == "45%"
+        assert progress["iterationsPerSecond"] == "9.88"
+        assert progress["stage"] == "Training"
+
+    play(ReviewingApi({token(): approval()}), scene)
+
+
+@pytest.mark.parametrize(
+    ("bearer", "path", "answers", "status"),
+    [
+        ("", PATH, {}, 401),
+        ("nonsense", PATH, {}, 401),
+        ("a.!.c", PATH, {}, 401),
+        ("x" * 5000, PATH, {}, 401),
+        (token(), PATH, {}, 401),
+        (token(pod_uid="another-pod"), PATH, {}, 403),
+        (token(namespace="elsewhere"), PATH, {}, 403),
+        (token(), PATH.replace("garden/", "other/"), {token(): approval()}, 403),
+        # The claims said one thing, the API server says another.
+        (token(), PATH, {token(): approval(pod_uid="another-pod")}, 401),
+        (token(), PATH, {token(): approval(namespace="elsewhere")}, 401),
+        (token(), PATH, {token(): approval(audiences=())}, 401),
+        (token(), PATH, {token(): approval(audiences=("api",))}, 401),
+    ],
+)
+def test_nobody_else_may(bearer: str, path: str, answers: dict[str, Any], status: int) -> None:
+    async def scene(client: "TestClient[Any, Any]", written: list[Mapping[str, Any]]) -> None:
+        answer = await client.post(path, json=REPORT, headers=headers(bearer))
+        assert answer.status == status
+        assert written == []
+
+    play(ReviewingApi(answers), scene)
+
+
+def test_the_api_server_is_not_asked_about_tokens_of_pods_that_nobody_knows() -> None:
+    api = ReviewingApi({})
+
+    async def scene(client: "TestClient[Any, Any]", written: list[Mapping[str, Any]]) -> None:
+        for number in range(20):
+            forged = token(pod_uid=f"pod-{number + 100}")
+            await client.post(PATH, json=REPORT, headers=headers(forged))
+
+    play(api, scene)
+    assert api.reviews == 0
+
+
+def test_one_review_serves_a_pods_reports_for_a_while() -> None:
+    api = ReviewingApi({token(): approval()})
+
+    async def scene(client: "TestClient[Any, Any]", written: list[Mapping[str, Any]]) -> None:
+        for _ in range(5):
+            await client.post(PATH, json=REPORT, headers=headers(token()))
+
+    play(api, scene)
+    assert api.reviews == 1
+
+
+def test_a_pod_that_reports_too_often_is_held_off() -> None:
+    async def scene(client: "TestClient[Any, Any]", written: list[Mapping[str, Any]]) -> None:
+        answers = [
+            (await client.post(PATH, json=REPORT, headers=headers(token()))).status
+            for _ in range(2)
+        ]
+        assert answers == [204, 429]
+
+    play(ReviewingApi({token(): approval()}), scene)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"not json", 400),
+        (b"[]", 400),
+        (b'{"stage": "Dancing"}', 400),
+        (b'{"stage": "Training", "iteration": -1}', 400),
+        (b"\xff\xfe", 400),
+        (b"[" * 4000, 400),
+        (b'{"stage": "Training", "pad": "' + b"x" * 5000 + b'"}', 413),
+        (b'{"stage": "Training", "newer": {"a": 1}}', 204),
+        (b'{"stage": "Training", "loss": NaN, "etaSeconds": 1e400}', 204),
+    ],
+)
+def test_a_body_that_is_no_report_is_refused_in_one_line(body: bytes, status: int) -> None:
+    async def scene(client: "TestClient[Any, Any]", written: list[Mapping[str, Any]]) -> None:
+        answer = await client.post(PATH, data=body, headers=headers(token()))
+        assert answer.status == status
+        assert (await answer.text()).count("\n") <= 1
+        await asyncio.sleep(0.01)
+        json.dumps(written, allow_nan=False)
+
+    play(ReviewingApi({token(): approval()}), scene)
+
+
+@given(st.text(max_size=200))
+def test_any_text_for_a_token_is_read_or_refused(text: str) -> None:
+    assert claimed_caller(text) is None or isinstance(claimed_caller(text), Caller)
+
+
+def test_of_many_reports_the_newest_is_written_and_few_are() -> None:
+    async def run() -> list[int]:
+        written: list[int] = []
+
+        async def write(ns: str, name: str, uid: str, progress: Mapping[str, Any]) -> None:
+            written.append(progress["iteration"])
+
+        writer = ProgressWriter(write, interval=0.05)
+        target = Target("n", "a", "u")
+        for iteration in range(100):
+            writer.offer(target, {"iteration": iteration})
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.2)
+        await writer.close()
+        return written
+
+    written = asyncio.run(run())
+    assert len(written) == 2
+    assert written[-1] == 99

@@ -1,0 +1,119 @@
+"""What the watches bring, in whatever order."""
+
+from typing import Any
+
+from splat_operator.runtime.store import Key, Store
+from splat_operator.world import World
+
+from .builders import installation, raw_job, raw_pod, raw_training, running, training
+
+KEY = Key("gardens", "garden")
+LABELS = {"splatting.dev/training": "garden"}
+
+
+def versioned(raw: dict[str, Any], version: int, **metadata: Any) -> dict[str, Any]:
+    meta = {**raw["metadata"], "labels": LABELS, "resourceVersion": str(version), **metadata}
+    return {**raw, "metadata": meta}
+
+
+def a_training(version: int = 1, **changes: Any) -> dict[str, Any]:
+    return versioned(raw_training(**changes), version)
+
+
+def a_job(version: int = 2, **metadata: Any) -> dict[str, Any]:
+    return versioned(raw_job(training(), active=1), version, **metadata)
+
+
+def a_pod(version: int = 3, **status: Any) -> dict[str, Any]:
+    return versioned(raw_pod(**status), version)
+
+
+def world(store: Store) -> World:
+    found = store.world(KEY, installation(), None)
+    assert found is not None
+    return found
+
+
+def test_a_world_is_the_training_its_job_and_that_jobs_pods() -> None:
+    store = Store()
+    assert store.see_pod(a_pod()) == KEY
+    assert store.see_job(a_job()) == KEY
+    assert store.world(KEY, installation(), None) is None
+    assert store.see_training(a_training()) == KEY
+    found = world(store)
+    assert found.job is not None
+    assert [pod.name for pod in found.pods] == ["garden-x"]
+
+
+def test_an_older_sight_never_replaces_a_newer_one() -> None:
+    store = Store()
+    store.see_training(a_training(5, suspend=True))
+    assert store.see_training(a_training(4)) is None
+    spec = world(store).training.spec
+    assert spec is not None
+    assert spec.suspend is True
+
+
+def test_a_report_of_progress_is_no_news_but_is_remembered() -> None:
+    store = Store()
+    store.see_training(a_training(1))
+    assert store.see_training(a_training(2, status={"progress": {"percent": "4%"}})) is None
+    assert world(store).training.status["progress"] == {"percent": "4%"}
+
+
+def test_the_same_job_seen_again_is_no_news() -> None:
+    store = Store()
+    assert store.see_job(a_job(2)) == KEY
+    assert store.see_job(a_job(3)) is None
+
+
+def test_a_job_of_another_owner_is_not_this_trainings() -> None:
+    store = Store()
+    store.see_training(a_training())
+    store.see_job(a_job(ownerReferences=[{"uid": "somebody-else", "controller": True}]))
+    assert world(store).job is None
+
+
+def test_a_pod_that_only_carries_the_label_is_not_this_trainings() -> None:
+    store = Store()
+    store.see_training(a_training())
+    store.see_job(a_job())
+    stray = versioned(raw_pod("stray"), 4, ownerReferences=[])
+    store.see_pod(stray)
+    assert world(store).pods == ()
+    assert store.own_running_pod(KEY, stray["metadata"]["uid"]) == ""
+
+
+def test_only_a_pod_of_the_trainings_own_job_may_report_and_only_before_the_end() -> None:
+    store = Store()
+    store.see_training(a_training(1))
+    store.see_job(a_job())
+    store.see_pod(a_pod(**running()))
+    assert store.own_running_pod(KEY, "uid-garden-x") == training().uid
+    assert store.own_running_pod(Key("gardens", "other"), "uid-garden-x") == ""
+    assert store.own_running_pod(KEY, "uid-unknown") == ""
+    store.see_training(a_training(9, status={"phase": "Succeeded"}))
+    assert store.own_running_pod(KEY, "uid-garden-x") == ""
+
+
+def test_a_training_made_anew_under_the_same_name_replaces_the_old_one() -> None:
+    store = Store()
+    store.see_training(a_training(9))
+    anew = versioned(raw_training(), 3, uid="another")
+    assert store.see_training(anew) == KEY
+    assert world(store).training.uid == "another"
+    # The old one's deletion, seen late, does not take the new one along.
+    store.forget_training(a_training(10))
+    assert world(store).training.uid == "another"
+
+
+def test_nothing_is_kept_of_what_is_gone() -> None:
+    store = Store()
+    store.see_training(a_training())
+    store.see_job(a_job())
+    store.see_pod(a_pod())
+    assert store.forget_pod(a_pod()) == KEY
+    assert store.forget_job(a_job()) == KEY
+    assert store.forget_training(a_training()) == KEY
+    assert store.training_keys() == []
+    assert store._families == {}
