@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cluster import api, building, lifecycle
+from tests.cluster import api, building, lifecycle, pack
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import Layout
 from tests.cluster.loading import load_image
@@ -62,6 +62,18 @@ def _parser() -> argparse.ArgumentParser:
         passed_on = commands.add_parser(name, parents=[named], help=text)
         passed_on.add_argument("arguments", nargs=argparse.REMAINDER)
         passed_on.set_defaults(run=run)
+
+    packing = commands.add_parser("pack", help="one archive of all tools, for `up --tools`")
+    packing.add_argument("archive", type=Path, metavar="OUT.tar.xz")
+    packing.add_argument(
+        "--with",
+        dest="extras",
+        action="append",
+        default=[],
+        choices=pack.OPTIONAL,
+        help="also this",
+    )
+    packing.set_defaults(run=_pack)
 
     s3 = commands.add_parser("s3-binary", help="the path of the static S3 server, versitygw")
     s3.set_defaults(run=_s3_binary)
@@ -140,6 +152,13 @@ def _exec(options: argparse.Namespace) -> int:
     command = _without_dashes(options.arguments) or ["sh"]
     environment = {**tools.environment(), "KUBECONFIG": str(layout.kubeconfig_of("admin"))}
     return subprocess.run(inside(layout, command), env=environment, check=False).returncode
+
+
+def _pack(options: argparse.Namespace) -> int:
+    pack.pack(options.archive, options.extras)
+    size = options.archive.stat().st_size / 1e6
+    print(f"{options.archive}: {size:.1f} MB; unpack it, then `up --tools FOLDER`")
+    return 0
 
 
 def _s3_binary(options: argparse.Namespace) -> int:
