@@ -155,6 +155,17 @@ def test_failure_and_recovery_are_each_logged_once(
     assert "again" in messages[1]
 
 
+def test_a_server_that_finds_it_too_much_is_not_complained_about(
+    server: Server, reporter: Callable[[str], HttpProgress], caplog: pytest.LogCaptureFixture
+) -> None:
+    server.status = 429
+    http_progress = reporter(url_of(server))
+    http_progress.tell(at(1), stage_began=True)
+    server.wait_for(1)
+    http_progress.close()
+    assert not caplog.records
+
+
 def test_a_redirect_is_not_followed(server: Server) -> None:
     server.status, server.location = 307, url_of(server)
     with pytest.raises(OSError, match="307"):

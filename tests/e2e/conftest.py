@@ -1,0 +1,61 @@
+"""The project's images in the cluster, and the operator installed from the chart."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.client import Cluster
+from tests.cluster.images import (
+    BuiltImage,
+    build_operator_image,
+    build_s3_server_image,
+    build_trainer_image,
+)
+from tests.e2e.installation import RESTRICTED, Images, Operator
+
+
+def _loaded(cluster: Cluster, image: BuiltImage) -> BuiltImage:
+    cluster.load_image(image.archive)
+    return image
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> Images:
+    """The operator's and the trainer's image, built and loaded."""
+    return Images(
+        operator=_loaded(cluster, build_operator_image()),
+        trainer=_loaded(cluster, build_trainer_image("cpu")),
+    )
+
+
+@pytest.fixture(scope="session")
+def s3_server_image(cluster: Cluster) -> str:
+    """The name of the S3 server's image, built and loaded."""
+    return _loaded(cluster, build_s3_server_image()).reference
+
+
+@pytest.fixture(scope="module")
+def operator_namespace(cluster: Cluster) -> Iterator[str]:
+    """A restricted namespace to install the operator into, for the tests of one module."""
+    name = f"operator-{uuid.uuid4().hex[:8]}"
+    document = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": RESTRICTED},
+    }
+    cluster.kubectl("create", "--filename=-", stdin=json.dumps(document))
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--timeout=120s")
+
+
+@pytest.fixture(scope="module")
+def operator(cluster: Cluster, images: Images, operator_namespace: str) -> Iterator[Operator]:
+    """The operator, serving every namespace; one module at a time, as it acts on all of them."""
+    operator = Operator(cluster, operator_namespace, images)
+    operator.helm("install")
+    yield operator
+    operator.uninstall()

@@ -1,0 +1,75 @@
+"""The operator as a test installs it: the chart, with images built here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tests.cluster.client import Cluster
+from tests.cluster.images import BuiltImage
+from tests.cluster.layout import REPOSITORY
+
+CHART = str(REPOSITORY / "charts" / "splat-operator")
+RELEASE = "splat-operator"
+
+RESTRICTED = {
+    "pod-security.kubernetes.io/enforce": "restricted",
+    "pod-security.kubernetes.io/enforce-version": "latest",
+}
+"""Labels of a namespace that admits restricted pods only (Pod Security Standards)."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """The project's own images, which the cluster has."""
+
+    operator: BuiltImage
+    trainer: BuiltImage
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The chart's values that name them."""
+        return {
+            "image": _repository_and_tag(self.operator.reference),
+            "trainer": {"image": _repository_and_tag(self.trainer.reference)},
+        }
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A release of the chart."""
+
+    cluster: Cluster
+    namespace: str
+    images: Images
+
+    def helm(self, command: str, *options: str, **values: Any) -> str:
+        """Run `helm install` or `helm upgrade` with these values, and wait until it is ready.
+
+        The definition of the resource outlives a release, so the next one takes it over.
+        """
+        given = [
+            f"--set-json={key}={json.dumps(value)}"
+            for key, value in {**self.images.values, **values}.items()
+        ]
+        return self.cluster.helm(
+            *(command, RELEASE, CHART, f"--namespace={self.namespace}", "--take-ownership"),
+            *("--wait", "--timeout=120s", *given, *options),
+        )
+
+    def uninstall(self) -> str:
+        """Remove the release."""
+        return self.cluster.helm("uninstall", RELEASE, f"--namespace={self.namespace}", "--wait")
+
+    def log(self) -> str:
+        """Give what the replicas wrote, for a failure's message."""
+        return self.cluster.try_kubectl(
+            *("logs", f"--namespace={self.namespace}", "--prefix", "--tail=40"),
+            "--selector=app.kubernetes.io/name=splat-operator",
+        ).stdout
+
+
+def _repository_and_tag(reference: str) -> dict[str, str]:
+    repository, _, tag = reference.rpartition(":")
+    return {"repository": repository, "tag": tag}
