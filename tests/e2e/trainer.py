@@ -14,7 +14,7 @@ COMMAND = (sys.executable, "-m", "splat_trainer.cli")
 
 
 def environment(result: Path | None = None) -> dict[str, str]:
-    """This process's environment on two cores and without a GPU."""
+    """This process's environment (which fixtures may have changed), two cores, and no GPU."""
     own = {"OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": ""}
     if result:
         own["SPLAT_RESULT_PATH"] = str(result)
