@@ -16,6 +16,7 @@ from tests.cluster.images import (
     build_trainer_image,
 )
 from tests.e2e.installation import RESTRICTED, Images, Operator
+from tests.e2e.trainings import Namespace, own_namespace
 
 
 def _loaded(cluster: Cluster, image: BuiltImage) -> BuiltImage:
@@ -59,3 +60,17 @@ def operator(cluster: Cluster, images: Images, operator_namespace: str) -> Itera
     operator.helm("install")
     yield operator
     operator.uninstall()
+
+
+@pytest.fixture
+def trainings(operator: Operator) -> Iterator[Namespace]:
+    """A restricted namespace of the test's own, whose SplatTrainings the operator serves."""
+    with own_namespace(operator) as namespace:
+        yield namespace
+
+
+@pytest.fixture(scope="module")
+def shared_trainings(operator: Operator) -> Iterator[Namespace]:
+    """One such namespace for all tests of a module, for trainings that may run side by side."""
+    with own_namespace(operator) as namespace:
+        yield namespace
