@@ -1,11 +1,12 @@
 """Trains captures and prints one table: quality, size, speed, and where the seconds went.
 
     python -m benchmarks.train CAPTURE... [--steps 7000 30000] [--strategy default] \
-        [--set maxSide=800]... [--json FILE]
+        [--set maxSide=800]... [--constant opacities_lr=0.025]... [--json FILE]
 
 Every training is a process of its own, so that start and peak memory are its own, too. `start`
 is from the process's start to a trainer with its kernels loaded; `prepare` uploads images and
 makes the first Gaussians; `train` is the loop alone; `evaluate` holds every measurement.
+`--set` sets a field of the configuration, `--constant` one of optimize/schedule.py.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +47,21 @@ def main() -> None:
     parser.add_argument("--steps", nargs="+", type=int, default=[7_000])
     parser.add_argument("--strategy", nargs="+", default=["default"])
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
+    parser.add_argument("--constant", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--json", type=Path, help="write machine and rows to this file")
     parser.add_argument("--child", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     settings = dict(item.split("=", 1) for item in arguments.set)
+    constants = dict(item.split("=", 1) for item in arguments.constant)
+    passed_on = [
+        *(word for item in arguments.set for word in ("--set", item)),
+        *(word for item in arguments.constant for word in ("--constant", item)),
+    ]
     if arguments.child is not None:
         row = _train(
             arguments.captures[0],
             {"iterations": arguments.steps[0], "strategy": arguments.strategy[0], **settings},
+            {name: json.loads(value) for name, value in constants.items()},
             arguments.child,
         )
         print(json.dumps(row))
@@ -62,14 +71,14 @@ def main() -> None:
     for capture in arguments.captures:
         for strategy in arguments.strategy:
             for steps in arguments.steps:
-                row = _run_child(capture, strategy, steps, arguments.set)
+                row = _run_child(capture, strategy, steps, passed_on)
                 machine = row.pop("machine")
                 rows.append(row)
                 print(f"# {json.dumps(row)}", file=sys.stderr, flush=True)
     print(json.dumps(machine))
     print(table(rows))
     if arguments.json:
-        document = {"machine": machine, "settings": settings, "rows": rows}
+        document = {"machine": machine, "settings": settings, "constants": constants, "rows": rows}
         arguments.json.write_text(json.dumps(document, indent=1) + "\n")
 
 
@@ -87,23 +96,26 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _run_child(capture: Path, strategy: str, steps: int, settings: list[str]) -> dict[str, Any]:
+def _run_child(capture: Path, strategy: str, steps: int, passed_on: list[str]) -> dict[str, Any]:
     command = [
         *(sys.executable, "-m", "benchmarks.train", str(capture)),
         *("--steps", str(steps), "--strategy", strategy, "--child", repr(time.time())),
-        *(argument for setting in settings for argument in ("--set", setting)),
+        *passed_on,
     ]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     row: dict[str, Any] = json.loads(output.splitlines()[-1])
     return row
 
 
-def _train(capture: Path, settings: dict[str, Any], started: float) -> dict[str, Any]:
+def _train(
+    capture: Path, settings: dict[str, Any], constants: dict[str, Any], started: float
+) -> dict[str, Any]:
     """One training, in this process."""
     import torch  # noqa: PLC0415 - its import is part of what is measured
 
     from splat_trainer.capture.load import load_scene  # noqa: PLC0415
     from splat_trainer.contract import ProgressDocument, Stage, TrainConfig  # noqa: PLC0415
+    from splat_trainer.optimize.schedule import schedule_for  # noqa: PLC0415
     from splat_trainer.rasterize.interface import make_rasterizer  # noqa: PLC0415
     from splat_trainer.train.device import choose_device  # noqa: PLC0415
     from splat_trainer.train.export import export  # noqa: PLC0415
@@ -126,7 +138,13 @@ def _train(capture: Path, settings: dict[str, Any], started: float) -> dict[str,
     scene = load_scene(capture, config)
     loaded = time.time()
     with tempfile.TemporaryDirectory() as folder:
-        outcome = train(scene, config, work_dir=Path(folder), observer=Observer())
+        outcome = train(
+            scene,
+            config,
+            work_dir=Path(folder),
+            observer=Observer(),
+            schedule=replace(schedule_for(config), **constants),
+        )
         trained = time.time()
         export(outcome.gaussians, scene, Path(folder) / "point_cloud.ply", frame=config.frame)
     ended = time.time()

@@ -37,8 +37,13 @@ def both(
 @pytest.mark.parametrize("sh_degree", [0, 1, 2, 3])
 def test_images_agree(seed: int, sh_degree: int) -> None:
     (_, cpu), (_, gpu) = both(seed, sh_degree=sh_degree, cameras=2)
-    assert (gpu.colors.cpu() - cpu.colors).abs().max() < 1e-3
-    assert (gpu.alphas.cpu() - cpu.alphas).abs().max() < 1e-3
+    for found, wanted in ((gpu.colors, cpu.colors), (gpu.alphas, cpu.alphas)):
+        difference = (found.cpu() - wanted).abs()
+        assert difference.mean() < 1e-5
+        # An alpha that rounding moves over the threshold of 1/255 is drawn by one and not by
+        # the other: a step in the picture that no precision removes, and a rare one.
+        assert (difference > 1e-3).float().mean() < 1e-4
+        assert difference.max() < 2 / 255
     assert (gpu.visible.cpu() == cpu.visible).float().mean() > 0.999
 
 

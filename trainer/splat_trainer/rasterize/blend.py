@@ -41,7 +41,7 @@ def blend(
 
 class _Blend(torch.autograd.Function):
     @staticmethod
-    def forward(  # noqa: PLR0917 - autograd passes by position
+    def forward(
         ctx: Any,
         means2d: Tensor,
         conics: Tensor,

@@ -53,7 +53,7 @@ class GsplatRasterizer:
         directions = gaussians.means[None] - cameras.centers()[:, None]
         coefficients = torch.cat([gaussians.sh0, gaussians.shN], dim=1)
         colors = gsplat.spherical_harmonics(
-            sh_degree, directions, coefficients.expand(count, -1, -1, -1), masks=visible
+            sh_degree, directions, _for_each(coefficients, count), masks=visible
         )
         colors = torch.clamp_min(colors + 0.5, 0)
 
@@ -66,7 +66,7 @@ class GsplatRasterizer:
             means2d,
             conics,
             colors,
-            opacities.expand(count, -1),
+            _for_each(opacities, count),
             width,
             height,
             _TILE,
@@ -76,3 +76,8 @@ class GsplatRasterizer:
             absgrad=absgrad,
         )
         return Rendering(image, alphas, means2d, visible)
+
+
+def _for_each(values: Tensor, count: int) -> Tensor:
+    """`values` for each of `count` cameras; for one, without a sum over it in backward."""
+    return values[None] if count == 1 else values.expand(count, *values.shape)

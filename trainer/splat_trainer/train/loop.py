@@ -10,6 +10,7 @@ from torch import Tensor
 from splat_trainer.capture.scene import Scene
 from splat_trainer.contract import Stage, TrainConfig, TrainerError, layout
 from splat_trainer.contract.result import Reason
+from splat_trainer.optimize.schedule import Schedule, schedule_for
 from splat_trainer.rasterize.interface import Rasterizer, make_rasterizer
 from splat_trainer.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from splat_trainer.train.device import choose_device, gpu_name
@@ -37,18 +38,20 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     resume: Path | None = None,
     on_render: RenderSink | None = None,
+    schedule: Schedule | None = None,
 ) -> TrainOutcome:
     """Train a splat of a scene, and measure it on the held-out views.
 
     Checkpoints go to `work_dir`/checkpoints. Once `stop` says so, a checkpoint is written and
     the outcome is marked interrupted. `resume` is a checkpoint or a folder of them. `on_render`
-    gets the held-out views with their final renders.
+    gets the held-out views with their final renders. `schedule` replaces the constants that
+    belong to the configuration, for measurements of their effect.
     """
     device = choose_device(config.device)
     checkpoint = load_checkpoint(resume) if resume else None
     run = _Run(scene, config, device, work_dir / layout.CHECKPOINTS, observer)
     try:
-        run.prepare(checkpoint)
+        run.prepare(checkpoint, schedule or schedule_for(config))
         run.train(stop)
         return run.finish(on_render)
     except torch.OutOfMemoryError as error:
@@ -82,7 +85,7 @@ class _Run:
         """The largest count with which a whole step was done; 0 before the first."""
         return self._training.gaussians_trained if self._training else 0
 
-    def prepare(self, checkpoint: Checkpoint | None) -> None:
+    def prepare(self, checkpoint: Checkpoint | None, schedule: Schedule) -> None:
         """Everything before the first step."""
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
@@ -92,7 +95,12 @@ class _Run:
             self._rasterizer: Rasterizer = make_rasterizer(self._device)
             self._observer.stage(Stage.TRAINING)
             self._training = Training(
-                self._scene, self._config, self._device, self._rasterizer, checkpoint
+                self._scene,
+                self._config,
+                schedule,
+                device=self._device,
+                rasterizer=self._rasterizer,
+                checkpoint=checkpoint,
             )
         self._first_step = self._training.step
         self._seconds_before = checkpoint.seconds if checkpoint else 0.0
@@ -174,7 +182,9 @@ class _Run:
         step = training.step
         if step == config.iterations:
             return
-        if step % max(1, config.iterations // _MEASUREMENTS) == 0 and self._scene.test_views:
+        every = max(1, config.iterations // _MEASUREMENTS)
+        # One step before round numbers: after those, opacities may just have been reset.
+        if (step + 1) % every == 0 and self._scene.test_views:
             psnr = self._evaluate(_MEASURED_VIEWS, None).psnr
             self._meter.measured(psnr)
             self._report()

@@ -10,7 +10,7 @@ from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.initialize import gaussians_from_points
 from splat_trainer.optimize.adam import GaussianOptimizer
 from splat_trainer.optimize.losses import image_loss_for, regularization
-from splat_trainer.optimize.schedule import schedule_for
+from splat_trainer.optimize.schedule import Schedule
 from splat_trainer.optimize.strategies.strategy import make_strategy
 from splat_trainer.rasterize.interface import Rasterizer
 from splat_trainer.train.checkpoint import Checkpoint, check_resumable
@@ -28,16 +28,18 @@ class Training:
         self,
         scene: Scene,
         config: TrainConfig,
+        schedule: Schedule,
+        *,
         device: torch.device,
         rasterizer: Rasterizer,
-        checkpoint: Checkpoint | None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self._config = config
         self._scene = scene
         self._device = device
         self._rasterizer = rasterizer
         self._image_loss = image_loss_for(device)
-        self._schedule = schedule_for(config)
+        self._schedule = schedule
         self._generator = torch.Generator(device).manual_seed(config.seed)
         self._views = DeviceViews(scene.train_views, device)
         self._order = ViewOrder(len(scene.train_views), config.seed)
