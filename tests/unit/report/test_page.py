@@ -2,6 +2,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,8 +71,10 @@ def test_hostile_names_are_shown_and_not_obeyed(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=40))
-def test_any_title_leaves_the_page_whole(title: str) -> None:
-    plain = runs.run(Path(), title="t", previews=())
+def test_any_title_leaves_the_page_whole(
+    tmp_path_factory: pytest.TempPathFactory, title: str
+) -> None:
+    plain = runs.run(tmp_path_factory.getbasetemp(), title="t", previews=())
     named = RunReport(title, plain.finished_at, plain.metrics, plain.settings, plain.curve, ())
     assert len(Tags(render_page(named)).tags) == len(Tags(render_page(plain)).tags)
 
