@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +13,8 @@ from tests.cluster.images import (
     build_s3_server_image,
     build_trainer_image,
 )
-from tests.e2e.installation import RESTRICTED, Images, Operator
+from tests.e2e.installation import Images, Operator
+from tests.e2e.restricted import restricted_namespace
 from tests.e2e.trainings import Namespace, own_namespace
 
 
@@ -42,15 +41,8 @@ def s3_server_image(cluster: Cluster) -> str:
 @pytest.fixture(scope="module")
 def operator_namespace(cluster: Cluster) -> Iterator[str]:
     """A restricted namespace to install the operator into, for the tests of one module."""
-    name = f"operator-{uuid.uuid4().hex[:8]}"
-    document = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name, "labels": RESTRICTED},
-    }
-    cluster.kubectl("create", "--filename=-", stdin=json.dumps(document))
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--timeout=120s")
+    with restricted_namespace(cluster, "operator") as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from tests.cluster.client import Cluster
 from tests.cluster.looking import output_of
-from tests.conftest import NewNamespace
-from tests.e2e.installation import RESTRICTED, Images
+from tests.e2e.installation import Images
+from tests.e2e.restricted import restricted_namespace, restricted_pod
 
 pytestmark = pytest.mark.cluster
 
 ANY_USER = 123_456
+BOTH = pytest.mark.parametrize("which", ["operator", "trainer"])
 
 
-def restricted_pod(name: str, image: str, command: list[str]) -> dict[str, Any]:
-    container = {
-        "name": "main",
-        "image": image,
-        "imagePullPolicy": "Never",
-        "command": command,
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [container],
-        },
-    }
-
-
-@pytest.fixture
-def restricted(new_namespace: NewNamespace) -> str:
-    return new_namespace(RESTRICTED)
+@pytest.fixture(scope="module")
+def restricted(cluster: Cluster) -> Iterator[str]:
+    with restricted_namespace(cluster, "images") as name:
+        yield name
 
 
 def test_the_trainer_trains_there_and_writes_nothing_but_scratch(
@@ -65,14 +42,15 @@ def test_the_trainer_trains_there_and_writes_nothing_but_scratch(
     assert "FAULT" not in output
 
 
-@pytest.mark.parametrize("which", ["operator", "trainer"])
+@BOTH
 def test_an_image_runs_as_any_user(
     cluster: Cluster, images: Images, restricted: str, which: str
 ) -> None:
-    pod = restricted_pod("any", getattr(images, which).reference, [f"splat-{which}", "--help"])
+    name = f"any-user-{which}"
+    pod = restricted_pod(name, getattr(images, which).reference, [f"splat-{which}", "--help"])
     pod["spec"]["securityContext"]["runAsUser"] = ANY_USER
     cluster.apply(pod, namespace=restricted)
-    assert output_of(cluster, "any", restricted).startswith(f"usage: splat-{which}")
+    assert output_of(cluster, name, restricted).startswith(f"usage: splat-{which}")
 
 
 @pytest.mark.parametrize(
@@ -94,18 +72,22 @@ def test_an_image_holds_its_own_side_and_not_the_other(
         "import importlib.util, json; "
         f"print(json.dumps([n for n in {has + has_not} if importlib.util.find_spec(n)]))"
     )
-    image = getattr(images, which).reference
-    cluster.apply(restricted_pod("look", image, ["python", "-c", script]), namespace=restricted)
-    assert json.loads(output_of(cluster, "look", restricted)) == has
+    name = f"modules-{which}"
+    pod = restricted_pod(name, getattr(images, which).reference, ["python", "-c", script])
+    cluster.apply(pod, namespace=restricted)
+    assert json.loads(output_of(cluster, name, restricted)) == has
 
 
-@pytest.mark.parametrize("which", ["operator", "trainer"])
+@BOTH
 def test_nothing_of_the_machine_that_built_it_is_in_an_image(
     cluster: Cluster, images: Images, restricted: str, which: str
 ) -> None:
-    script = "! test -s /etc/pip.conf; ls -A /run; cat /etc/resolv.conf > /dev/null; env"
-    image = getattr(images, which).reference
-    cluster.apply(restricted_pod("look", image, ["sh", "-euc", script]), namespace=restricted)
-    lines = output_of(cluster, "look", restricted).splitlines()
+    script = "! test -s /etc/pip.conf; ls -A /run; env"
+    name = f"leftovers-{which}"
+    cluster.apply(
+        restricted_pod(name, getattr(images, which).reference, ["sh", "-euc", script]),
+        namespace=restricted,
+    )
+    lines = output_of(cluster, name, restricted).splitlines()
     assert "host" not in lines
     assert not [line for line in lines if line.upper().startswith(("PIP_", "HTTP_PROXY", "SSL_"))]

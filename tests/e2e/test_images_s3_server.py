@@ -1,6 +1,8 @@
-"""deploy/examples/s3-server.yaml: an object store that runs restricted and keeps what it is given."""
+"""deploy/examples/s3-server.yaml: an object store that runs restricted and keeps its objects."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
@@ -12,10 +14,24 @@ from tests.cluster.layout import REPOSITORY
 from tests.conftest import NewNamespace
 from tests.e2e.installation import RESTRICTED
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 pytestmark = pytest.mark.cluster
 
 MANIFESTS = REPOSITORY / "deploy" / "examples" / "s3-server.yaml"
 KEYS = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "a-secret-of-this-test"}
+
+
+def client(address: str, secret_key: str) -> S3Client:
+    return boto3.client(
+        "s3",
+        endpoint_url=f"http://{address}",
+        region_name="us-east-1",
+        aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=secret_key,
+        config=Config(s3={"addressing_style": "path"}, proxies={}),
+    )
 
 
 def test_objects_come_back_and_a_wrong_secret_is_refused(
@@ -35,18 +51,7 @@ def test_objects_come_back_and_a_wrong_secret_is_refused(
     cluster.kubectl("rollout", "status", "deployment/s3", scope, "--timeout=60s")
 
     with cluster.forwarded("svc/s3", 7070, namespace) as address:
-
-        def client(secret_key: str) -> boto3.client:  # type: ignore[valid-type]
-            return boto3.client(
-                "s3",
-                endpoint_url=f"http://{address}",
-                region_name="us-east-1",
-                aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=secret_key,
-                config=Config(s3={"addressing_style": "path"}, proxies={}),
-            )
-
-        s3 = client(KEYS["AWS_SECRET_ACCESS_KEY"])
+        s3 = client(address, KEYS["AWS_SECRET_ACCESS_KEY"])
         s3.create_bucket(Bucket="splats")
         s3.put_object(Bucket="splats", Key="garden/images/1.jpg", Body=b"photo")
         body = s3.get_object(Bucket="splats", Key="garden/images/1.jpg")["Body"].read()
@@ -55,4 +60,4 @@ def test_objects_come_back_and_a_wrong_secret_is_refused(
         assert [entry["Key"] for entry in listed] == ["garden/images/1.jpg"]
 
         with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
-            client("wrong").list_buckets()
+            client(address, "wrong").list_buckets()
