@@ -1,3 +1,4 @@
+import ast
 import json
 import os
 import subprocess
@@ -6,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+import splat_trainer
+from splat_trainer.cli.diagnosis import surroundings
 from splat_trainer.cli.diagnosis.finding import Verdict
 from splat_trainer.cli.diagnosis.kernels import find_nvcc, jit_folder, look_for_kernels
-from splat_trainer.cli.diagnosis.surroundings import look_at_s3, look_at_space
+from splat_trainer.cli.diagnosis.surroundings import NEEDED_MODULES, look_at_s3, look_at_space
 
 
 def doctor(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -99,3 +102,30 @@ def test_a_folder_that_is_yet_to_be_made_counts_by_the_one_above(tmp_path: Path)
 def test_a_file_in_the_way_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     assert look_at_space(tmp_path / "a", "output").verdict is Verdict.FAULT
+
+
+def test_the_packages_looked_for_are_those_that_the_trainer_imports() -> None:
+    source = Path(splat_trainer.__file__).parent
+    imported = {
+        name.split(".")[0]
+        for file in source.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    others = imported - sys.stdlib_module_names - {"splat_trainer"}
+    with_others = {"annotated_types", "botocore", "mypy_boto3_s3", "pydantic_core", "triton"}
+    optional = {"gsplat"}
+    assert others - with_others - optional == set(NEEDED_MODULES)
+
+
+def test_a_package_that_is_missing_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surroundings, "NEEDED_MODULES", ("numpy", "no_such_module"))
+    finding = surroundings.look_at_packages()
+    assert finding.verdict is Verdict.FAULT
+    assert finding.detail == "not installed: no_such_module"

@@ -48,7 +48,7 @@ def these_versions() -> Versions:
     return Versions(
         splat_trainer=trainer_version(),
         python=platform.python_version(),
-        torch=_version("torch"),
+        torch=_version("torch") if torch is None else str(torch.__version__),
         cuda=None if torch is None else torch.version.cuda,
         gsplat=_version("gsplat"),
     )

@@ -8,6 +8,7 @@ from splat_trainer.cli.diagnosis.gpu import look_for_gpu
 from splat_trainer.cli.diagnosis.kernels import look_for_kernels
 from splat_trainer.cli.diagnosis.surroundings import (
     look_at_machine,
+    look_at_packages,
     look_at_s3,
     look_at_scratch,
     look_at_space,
@@ -27,6 +28,7 @@ def run(invocation: Invocation) -> int:
         gpu_wanted = gpu.verdict is Verdict.OK or arguments.device == "cuda"
         findings.append(look_for_kernels(invocation.environ, gpu_wanted))
     findings += [
+        look_at_packages(),
         look_at_versions(),
         look_at_machine(),
         look_at_space(arguments.output, "output"),

@@ -1,5 +1,6 @@
 """Versions, memory, disk, and which variables of S3 are set."""
 
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -12,6 +13,8 @@ from splat_trainer.report.machine import these_versions, this_machine
 
 SPACE_WANTED_BYTES = 2 << 30
 """A splat of 3M Gaussians, its checkpoint with Adam's moments, previews: about 2 GiB."""
+
+NEEDED_MODULES = ("PIL", "boto3", "jinja2", "numpy", "pydantic", "rich", "torch", "yaml")
 
 S3_VARIABLES = (
     environment.S3_ENDPOINT_URL,
@@ -29,8 +32,18 @@ def look_at_versions() -> Finding:
     """The versions of all that shapes a result."""
     versions = these_versions().model_dump(by_alias=False)
     told = ", ".join(f"{name} {version or 'none'}" for name, version in versions.items())
-    verdict = Verdict.OK if versions["torch"] else Verdict.FAULT
-    return Finding("versions", verdict, told)
+    return Finding("versions", Verdict.OK, told)
+
+
+def look_at_packages() -> Finding:
+    """Whether all that a training imports is there; an image may lack what its base should bring.
+
+    gsplat is told with the kernels: on a CPU nothing needs it.
+    """
+    missing = [name for name in NEEDED_MODULES if importlib.util.find_spec(name) is None]
+    if missing:
+        return Finding("packages", Verdict.FAULT, f"not installed: {', '.join(missing)}")
+    return Finding("packages", Verdict.OK, "all that a training imports is installed")
 
 
 def look_at_machine() -> Finding:
