@@ -161,7 +161,7 @@ def _gaussians_from_table(table: NDArray[np.float32], names: list[str], path: Pa
             raise _refused(path, f"{wanted[column]} of Gaussian {row} is no finite number")
         return torch.from_numpy(values.astype(np.float32))
 
-    shn = take(*(f"f_rest_{i}" for i in range(rest))).view(-1, 3, rest // 3).transpose(1, 2)
+    shn = take(*(f"f_rest_{i}" for i in range(rest))).view(len(table), 3, rest // 3).transpose(1, 2)
     return Gaussians(
         means=take("x", "y", "z"),
         quats=take("rot_0", "rot_1", "rot_2", "rot_3"),

@@ -23,7 +23,7 @@ def transform(gaussians: Gaussians, similarity: NDArray[np.float64]) -> Gaussian
     if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-5):
         raise ValueError("not a similarity: its linear part is no scaled rotation")
 
-    device = gaussians.device
+    device, dtype = gaussians.device, gaussians.means.dtype
     means = gaussians.means.double()
     means = means @ torch.from_numpy(linear.T).to(device)
     means = means + torch.from_numpy(similarity[:3, 3].astype(np.float64)).to(device)
@@ -35,10 +35,10 @@ def transform(gaussians: Gaussians, similarity: NDArray[np.float64]) -> Gaussian
         for degree in range(1, gaussians.sh_degree + 1)
     ]
     return Gaussians(
-        means=means.float(),
-        quats=multiply_quats(quat, gaussians.quats.double()).float(),
+        means=means.to(dtype),
+        quats=multiply_quats(quat, gaussians.quats.double()).to(dtype),
         scales=gaussians.scales + float(np.log(scale)),
         opacities=gaussians.opacities,
         sh0=gaussians.sh0,
-        shN=torch.cat(turned, dim=1).float() if turned else gaussians.shN,
+        shN=torch.cat(turned, dim=1).to(dtype) if turned else gaussians.shN,
     )
