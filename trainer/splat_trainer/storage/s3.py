@@ -135,7 +135,7 @@ def _connect(endpoint: str | None) -> "S3Client":
     config = Config(
         retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=10,
-        read_timeout=60,
+        read_timeout=30,
         max_pool_connections=32,
     )
     if endpoint:

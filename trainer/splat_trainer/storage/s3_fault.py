@@ -23,14 +23,9 @@ _DENIED = {
     "InvalidToken",
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
+    "XAdminUserNotFound",  # versitygw's word for an access key that it does not know
 }
-_WRONG = {
-    "InvalidBucketName",
-    "KeyTooLongError",
-    "PermanentRedirect",
-    "301",
-    "IllegalLocationConstraintException",
-}
+_TRY_AGAIN = {"RequestTimeout", "SlowDown", "OperationAborted"}
 _CREDENTIALS = (
     boto.NoCredentialsError,
     boto.PartialCredentialsError,
@@ -71,7 +66,8 @@ def _answered(answer: ClientError, *, reading: bool) -> tuple[Reason, str]:
     if code in _DENIED or status in (401, 403):
         what = f"the server refuses ({code}): check the credentials and their rights"
         return Reason.STORAGE_DENIED, what
-    if code in _WRONG:
+    passing = code in _TRY_AGAIN or status in (None, 408, 425, 429) or status >= 500
+    if not passing:
         what = f"the server says {code}: check the bucket's name, its region and the endpoint"
         return Reason.INVALID_CONFIGURATION, what
     return Reason.STORAGE_UNAVAILABLE, f"the server says {code} ({status}): try again"
