@@ -3,7 +3,8 @@
 # What `make gpu-pack` made must be in .gpu/ (or in $GPU_PACK).
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
-packed=${GPU_PACK:-.gpu}
-test -d "$packed/site" || tar --extract --file "$packed/site.tar.xz" --directory "$packed"
-export PYTHONPATH="$PWD/$packed/site" PYTHONUNBUFFERED=1
+GPU_PACK=$(realpath "${GPU_PACK:-.gpu}")
+export GPU_PACK
+test -d "$GPU_PACK/site" || tar --extract --file "$GPU_PACK/site.tar.xz" --directory "$GPU_PACK"
+export PYTHONPATH="$GPU_PACK/site" PYTHONUNBUFFERED=1
 exec python3 -m deploy.demo.gpu up "$@"
