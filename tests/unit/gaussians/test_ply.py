@@ -104,7 +104,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> 
     target.mkdir()
     with pytest.raises(TrainerError) as caught:
         write_ply(some(), target)
-    assert caught.value.reason is Reason.STORAGE_UNAVAILABLE
+    assert caught.value.reason is Reason.INVALID_CONFIGURATION
     assert str(target) in caught.value.message
     assert list(tmp_path.iterdir()) == [target]
 

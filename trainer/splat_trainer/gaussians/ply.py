@@ -5,7 +5,6 @@ f_dc_0..2, f_rest_0..44 (all of red's, then green's, then blue's coefficients of
 opacity (logit), scale_0..2 (logarithms), rot_0..3 (wxyz, of unit length).
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.result import Reason
+from splat_trainer.gaussians.atomic_file import atomic_file
 from splat_trainer.gaussians.gaussians import Gaussians, sh_rest_count
+from splat_trainer.storage.fault import local_fault
 
 _REST = sh_rest_count(3)
 PROPERTIES = (
@@ -54,23 +55,14 @@ def write_ply(gaussians: Gaussians, path: Path) -> PlyWritten:
     lines += [f"property float {name}" for name in PROPERTIES]
     header = "\n".join([*lines, "end_header"]) + "\n"
 
-    temporary = path.with_name(f".{path.name}.partial")
     try:
-        with temporary.open("wb") as file:
+        with atomic_file(path) as file:
             file.write(header.encode("ascii"))
             for rows in _rows(gaussians.select(finite)):
                 file.write(rows.data)
-            file.flush()
-            os.fsync(file.fileno())
             size = file.tell()
-        temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise TrainerError(
-            Reason.STORAGE_UNAVAILABLE,
-            f"cannot write {path}: {error.strerror or error}: free some space there, "
-            f"{count * len(PROPERTIES) * 4 / 2**20:.0f} MiB are needed",
-        ) from error
+        raise local_fault(error, "write", path) from error
     return PlyWritten(count, len(gaussians) - count, size)
 
 
@@ -109,14 +101,8 @@ def read_ply(path: Path) -> Gaussians:
                 )
             file.seek(offset)
             table = np.fromfile(file, dtype="<f4", count=count * len(names))
-    except FileNotFoundError as error:
-        raise TrainerError(
-            Reason.CAPTURE_NOT_FOUND, f"{path} is not there: check the path"
-        ) from error
     except OSError as error:
-        raise TrainerError(
-            Reason.STORAGE_UNAVAILABLE, f"cannot read {path}: {error.strerror or error}"
-        ) from error
+        raise local_fault(error, "read", path) from error
     return _gaussians_from_table(table.reshape(count, len(names)), names, path)
 
 

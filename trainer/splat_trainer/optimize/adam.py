@@ -112,9 +112,9 @@ class GaussianOptimizer:
             for name in NAMES:
                 if getattr(tensors, name).shape != getattr(self._gaussians, name).shape:
                     raise ValueError(f"{kind} of {name} are not of the parameter's shape")
-            moments.append(tensors)
+            moments.append(Gaussians.from_dict({name: one.clone() for name, one in tensors}))
         self._first_moments, self._second_moments = moments
-        self._steps = state["steps"]["steps"].to(self._gaussians.device)
+        self._steps = state["steps"]["steps"].to(self._gaussians.device).clone()
 
 
 def _zeros(gaussians: Gaussians) -> Gaussians:

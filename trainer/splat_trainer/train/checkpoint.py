@@ -1,6 +1,6 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped."""
 
-import os
+import errno
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,18 @@ from torch import Tensor
 from splat_trainer.capture.scene import Scene
 from splat_trainer.contract import TrainConfig, TrainerError
 from splat_trainer.contract.result import Reason
+from splat_trainer.gaussians.atomic_file import atomic_file
 from splat_trainer.gaussians.gaussians import Gaussians
+from splat_trainer.storage.fault import local_fault
 from splat_trainer.train.observer import CurvePoint
 
 _FORMAT = "splat-trainer checkpoint 1"
 _PATTERN = "checkpoint_*.pt"
+_UNREADABLE = (
+    *(AttributeError, EOFError, IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError),
+    pickle.UnpicklingError,
+)
+"""What torch, pickle and our own checks raise over a file that is something else."""
 
 
 @dataclass(frozen=True)
@@ -59,23 +66,19 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
         "config": checkpoint.config.model_dump(mode="json", exclude_unset=True),
         "views": list(checkpoint.views),
     }
-    temporary = path.with_name(f".{path.name}.partial")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with atomic_file(path) as file:
             torch.save(document, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
         for older in folder.glob(_PATTERN):
             if older.name < path.name:
                 older.unlink()
-    except (OSError, RuntimeError) as error:  # torch wraps what its zip writer meets
-        temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise local_fault(error, "write", path) from error
+    except RuntimeError as error:  # torch wraps what its zip writer meets
         raise TrainerError(
             Reason.STORAGE_UNAVAILABLE,
-            f"cannot write the checkpoint {path}: {_first_line(error)}: "
-            "is the disk full, or the folder not writable?",
+            f"cannot write {path}: {_first_line(error)}: free space there, then try again",
         ) from error
     return path
 
@@ -95,20 +98,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
             )
         path = newest
     try:
-        document = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            document = torch.load(file, map_location="cpu", weights_only=True)
         return _from_document(document)
-    except FileNotFoundError as error:
-        raise TrainerError(
-            Reason.CAPTURE_NOT_FOUND, f"{path} is not there: check the path to resume from"
-        ) from error
-    except OSError as error:
-        raise TrainerError(
-            Reason.STORAGE_UNAVAILABLE, f"cannot read {path}: {_first_line(error)}"
-        ) from error
-    except (
-        RuntimeError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError,
-        pickle.UnpicklingError,
-    ) as error:  # fmt: skip
+    except _UNREADABLE as error:
+        # A file that was cut makes torch seek to where there is nothing: EINVAL.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise local_fault(error, "read", path) from error
         raise TrainerError(
             Reason.INVALID_CONFIGURATION,
             f"{path} is no whole checkpoint of this trainer ({_first_line(error)}): "
@@ -158,7 +154,5 @@ def _from_document(document: Any) -> Checkpoint:
 
 
 def _first_line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
