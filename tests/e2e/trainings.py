@@ -16,7 +16,7 @@ from tests.e2e.installation import RESTRICTED, Operator
 
 CAPTURES, SPLATS = "captures", "splats"
 S3_SECRET = "s3-credentials"  # noqa: S105 - a name
-QUICK = {"iterations": 30, "maxGaussians": 5000}
+QUICK = {"iterations": 20, "maxGaussians": 5000}
 """A training that ends within seconds on a CPU, and is good for nothing else."""
 LONG = {"iterations": 100_000, "maxGaussians": 5000}
 """A training that is still running whenever the test gets to it."""
