@@ -1,5 +1,6 @@
 """What stands at the ends of a training: the device, the export, the memory's advice."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from splat_trainer.capture.scene import Scene
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.result import Reason
 from splat_trainer.gaussians.ply import read_ply
-from splat_trainer.train.device import choose_device
+from splat_trainer.train.device import choose_device, usable_cores
 from splat_trainer.train.export import export
 from splat_trainer.train.memory import fitting_cap
 from splat_trainer.train.stopwatch import Stopwatch
@@ -23,6 +24,17 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(TrainerError) as caught:
         choose_device("cuda")
     assert caught.value.reason is Reason.NO_GPU
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("100000 100000", 1), ("50000 100000", 1), ("0 0", None), ("max 100000", None), ("", None)],
+)
+def test_a_quota_of_cores_is_kept(tmp_path: Path, quota: str, cores: int | None) -> None:
+    file = tmp_path / "cpu.max"
+    file.write_text(quota)
+    assert usable_cores(file) == (cores or len(os.sched_getaffinity(0)))
+    assert usable_cores(tmp_path / "none") == len(os.sched_getaffinity(0))
 
 
 def test_the_export_is_in_the_frame_that_was_asked_for(tmp_path: Path) -> None:

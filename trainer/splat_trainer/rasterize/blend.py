@@ -61,7 +61,8 @@ class _Blend(torch.autograd.Function):
             tiled[block.tiles] = torch.bmm(
                 weight.view(-1, TILE * TILE, count), _padded(features, block.ids)
             )
-            kept.append((alpha, weight))
+            if any(ctx.needs_input_grad):
+                kept.append((alpha, weight))
         ctx.save_for_backward(means2d, conics, features, opacities)
         ctx.kept = kept
         ctx.tiling, ctx.absgrad = tiling, absgrad

@@ -1,4 +1,8 @@
-"""Where a training runs."""
+"""Where a training runs, and how much of it."""
+
+import math
+import os
+from pathlib import Path
 
 import torch
 
@@ -33,3 +37,27 @@ def synchronize(device: torch.device) -> None:
     """Wait until a device has done all it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def use_cores_we_have(device: torch.device) -> None:
+    """On the CPU, give PyTorch as many threads as this process may run at once.
+
+    It would take one for every core of the host, also where a container is limited to a few:
+    the others then wait for a thread that is not scheduled. OMP_NUM_THREADS decides where set.
+    """
+    if device.type == "cpu" and not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(usable_cores())
+
+
+def usable_cores(quota_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Cores that the scheduler's mask and the control group's quota leave, at least 1.
+
+    `quota_file` holds "QUOTA PERIOD" in microseconds, or "max PERIOD" (Linux, cgroup-v2.rst).
+    """
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = quota_file.read_text().split()
+        limit = cores if quota == "max" else math.ceil(int(quota) / int(period))
+    except (OSError, ValueError, ZeroDivisionError):
+        limit = cores  # no control group, or one of another kind: the mask alone counts
+    return max(1, min(cores, limit))

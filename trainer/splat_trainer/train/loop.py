@@ -13,7 +13,7 @@ from splat_trainer.contract.result import Reason
 from splat_trainer.optimize.schedule import Schedule, schedule_for
 from splat_trainer.rasterize.interface import Rasterizer, make_rasterizer
 from splat_trainer.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from splat_trainer.train.device import choose_device, gpu_name
+from splat_trainer.train.device import choose_device, gpu_name, use_cores_we_have
 from splat_trainer.train.evaluation import evaluate
 from splat_trainer.train.memory import out_of_memory_error
 from splat_trainer.train.observer import TrainObserver
@@ -48,6 +48,7 @@ def train(
     belong to the configuration, for measurements of their effect.
     """
     device = choose_device(config.device)
+    use_cores_we_have(device)
     checkpoint = load_checkpoint(resume) if resume else None
     run = _Run(scene, config, device, work_dir / layout.CHECKPOINTS, observer)
     try:
