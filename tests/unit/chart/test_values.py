@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.values_reference import TARGET, settable
+from deploy.values_reference import render as render_reference
 from tests.unit.chart.conftest import CHART, HelmError, Render
 
 VALUES = (CHART / "values.yaml").read_text()
@@ -63,3 +65,11 @@ def test_a_mistake_is_refused_by_its_name(
 ) -> None:
     with pytest.raises(HelmError, match=re.escape(words)):
         render(**values)
+
+
+def test_every_value_is_told_of_in_words() -> None:
+    assert [value.path for value in settable(VALUES) if not value.words] == []
+
+
+def test_the_charts_readme_is_up_to_date() -> None:
+    assert TARGET.read_text() == render_reference(), "run: python -m deploy.values_reference"
