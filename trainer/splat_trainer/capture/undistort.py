@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
 from splat_trainer.capture.fault import invalid
 from splat_trainer.capture.pixels import Photo
+from splat_trainer.capture.resample import SampleMap, sample
 
 MIN_SCALE, MAX_SCALE = 0.2, 2.0
 """COLMAP's bounds on how far a side may shrink or grow."""
@@ -26,13 +27,11 @@ _MAPS_KEPT = 8
 class PixelMap:
     """Where each pixel of the pinhole photo looks in the source.
 
-    `grid` [H, W, 2] float32 is in units of torch's grid_sample with align_corners=False: the
-    source's edges are at -1 and 1. `mask` [H, W] is true where that lies inside the source,
-    or None where all do.
+    `mask` [H, W] is true where that lies inside the source, or None where all do.
     """
 
     camera: Camera
-    grid: NDArray[np.float32]
+    where: SampleMap
     mask: NDArray[np.bool_] | None
 
 
@@ -68,18 +67,18 @@ def undistorted_camera(camera: Camera) -> Camera:
 def pixel_map(camera: Camera) -> PixelMap:
     """Work out where each pixel of the undistorted photo of `camera` looks."""
     pinhole = undistorted_camera(camera)
-    grid = np.empty((pinhole.height, pinhole.width, 2), np.float32)
-    inside = np.empty(grid.shape[:2], np.bool_)
+    where = SampleMap.empty(pinhole.height, pinhole.width)
+    inside = np.empty((pinhole.height, pinhole.width), np.bool_)
     x = (np.arange(pinhole.width) + 0.5 - pinhole.cx) / pinhole.fx
     y = (np.arange(pinhole.height) + 0.5 - pinhole.cy) / pinhole.fy
     for top in range(0, pinhole.height, _ROWS_AT_ONCE):
         rows = slice(top, top + _ROWS_AT_ONCE)
         rays = np.ones((len(y[rows]), pinhole.width, 3))
         rays[..., 0], rays[..., 1] = x[None, :], y[rows, None]
-        seen = camera.pixels_from_rays(rays) * (2 / camera.width, 2 / camera.height) - 1
-        inside[rows] = np.all(np.abs(seen) <= 1, axis=-1)
-        grid[rows] = np.nan_to_num(np.clip(seen, -2, 2), nan=2.0)
-    return PixelMap(pinhole, grid, None if inside.all() else inside)
+        seen = camera.pixels_from_rays(rays)
+        inside[rows] = np.all((seen >= 0) & (seen <= (camera.width, camera.height)), axis=-1)
+        where.fill(rows, seen, camera.width, camera.height)
+    return PixelMap(pinhole, where, None if inside.all() else inside)
 
 
 class Undistorter:
@@ -98,13 +97,14 @@ class Undistorter:
         if camera.is_pinhole:
             return photo, _as_pinhole(camera)
         target = self._map(camera)
-        rgb = _sample(photo.rgb, target.grid)
-        mask = target.mask
-        if photo.mask is not None:
-            seen = _sample(photo.mask[..., None].astype(np.uint8) * np.uint8(255), target.grid)
-            seen_mask = seen[..., 0] >= 128
-            mask = seen_mask if mask is None else mask & seen_mask
-        return Photo(rgb, None if mask is None or mask.all() else mask), target.camera
+        if photo.mask is None:
+            return Photo(sample(photo.rgb, target.where), target.mask), target.camera
+        seen = sample(np.dstack([photo.rgb, photo.mask * np.uint8(255)]), target.where)
+        mask = seen[..., 3] >= 128
+        if target.mask is not None:
+            mask &= target.mask
+        rgb = np.ascontiguousarray(seen[..., :3])
+        return Photo(rgb, None if mask.all() else mask), target.camera
 
     def _map(self, camera: Camera) -> PixelMap:
         with self._guard:
@@ -121,22 +121,6 @@ class Undistorter:
 class _Slot:
     lock: Lock = field(default_factory=Lock)
     map: PixelMap | None = None
-
-
-def _sample(image: NDArray[np.uint8], grid: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Read `image` [H, W, C] bilinearly at `grid`; beyond its edges it goes on as they are."""
-    import torch  # noqa: PLC0415 - reading and inspecting captures do without
-
-    source = torch.tensor(image).permute(2, 0, 1)[None].float()
-    sampled = torch.nn.functional.grid_sample(
-        source,
-        torch.from_numpy(grid)[None],
-        mode="bilinear",
-        padding_mode="border",
-        align_corners=False,
-    )
-    result = sampled[0].round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous()
-    return np.asarray(result.numpy())
 
 
 def _pinhole_pixels(
