@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from splat_trainer.capture.colmap_model import read_model
 from splat_trainer.capture.fault import invalid, missing
 from splat_trainer.capture.folders import CaptureFolders, find_folders
+from splat_trainer.capture.memory import available_bytes
 from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.normalize import normalizing_transform, scene_scale, transform_poses
 from splat_trainer.capture.pixels import read_photo, shrink, size_within
 from splat_trainer.capture.scene import Scene, View
-from splat_trainer.capture.sources import Source, find_sources, read_all
+from splat_trainer.capture.sources import Source, find_sources, read_all, stored_size
 from splat_trainer.capture.undistort import Undistorter
 from splat_trainer.contract import Reason, TrainConfig, TrainerError
 from splat_trainer.contract.failure import shown
@@ -79,7 +80,22 @@ def _sources(model: ColmapModel, folders: CaptureFolders, allow_missing: bool) -
     return found
 
 
+def check_memory(sizes: Sequence[tuple[int, int]], max_side: int | None, free: int | None) -> None:
+    """Refuse images that would not fit in `free` bytes, before the kernel kills the process."""
+    fitted = [size_within(width, height, max_side) for width, height in sizes]
+    needed = 3 * sum(width * height for width, height in fitted)
+    if free is None or needed <= free:
+        return
+    side = int(max(map(max, fitted)) * (0.9 * free / needed) ** 0.5)
+    raise TrainerError(
+        Reason.OUT_OF_MEMORY,
+        f"{len(sizes)} images take {needed / 2**30:.1f} GiB when decoded, and "
+        f"{free / 2**30:.1f} GiB of memory are free: allow more, or set maxSide to {side}",
+    )
+
+
 def _read_views(sources: Sequence[Source], config: TrainConfig) -> list[View]:
+    check_memory([stored_size(source) for source in sources], config.max_side, available_bytes())
     undistort = Undistorter()
     views, failures = read_all(
         sources, lambda source: _read_view(source, undistort, config.max_side)

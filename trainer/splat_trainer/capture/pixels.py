@@ -18,6 +18,17 @@ from splat_trainer.contract.failure import shown
 _QUARTER_TURNS = (5, 6, 7, 8)
 """Values of EXIF's orientation that swap width and height."""
 
+_DECODING_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    IndexError,
+)
+"""What Pillow's decoders raise on damaged files."""
+
 _ROUNDING = 1.0
 """How far, in pixels, a side may be from its exact size after someone's downscaling."""
 
@@ -57,6 +68,15 @@ def read_photo(path: Path, mask_path: Path | None, camera: Camera) -> Photo:
     return Photo(rgb, _unless_full(mask))
 
 
+def header_size(path: Path) -> tuple[int, int] | None:
+    """Give the (width, height) that a file says its image has; None where it says nothing."""
+    try:
+        with Image.open(path) as picture:
+            return picture.size
+    except (Image.DecompressionBombError, *_DECODING_ERRORS):
+        return None  # reading it says why
+
+
 def shrink(photo: Photo, width: int, height: int) -> Photo:
     """Downscale to `width` x `height` by averaging the area of each pixel."""
     rgb = _area(photo.rgb, height, width)
@@ -89,7 +109,7 @@ def _decoding(path: Path) -> Iterator[None]:
         if error.errno is not None:
             raise invalid(f"{path} cannot be read: {error.strerror}") from error
         raise _undecodable(path, error) from error
-    except (ValueError, SyntaxError, EOFError, OverflowError, struct.error, IndexError) as error:
+    except _DECODING_ERRORS as error:
         raise _undecodable(path, error) from error
 
 

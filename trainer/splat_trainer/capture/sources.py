@@ -1,6 +1,5 @@
 """Matches the images of a model with the files of a folder, and decodes them in parallel."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,7 +8,9 @@ from typing import TypeVar
 
 from splat_trainer.capture.camera import Camera
 from splat_trainer.capture.folders import CaptureFolders, find_image, find_mask
+from splat_trainer.capture.memory import readers
 from splat_trainer.capture.model import ColmapModel, PosedImage
+from splat_trainer.capture.pixels import header_size
 from splat_trainer.contract import TrainerError
 
 Result = TypeVar("Result")
@@ -38,12 +39,18 @@ def find_sources(model: ColmapModel, folders: CaptureFolders) -> tuple[list[Sour
     return found, absent
 
 
+def stored_size(source: Source) -> tuple[int, int]:
+    """Give the (width, height) that the file's header tells; the camera's where it tells none."""
+    return header_size(source.path) or (source.camera.width, source.camera.height)
+
+
 def read_all(
     sources: Sequence[Source], read: Callable[[Source], Result]
 ) -> tuple[list[Result], list[TrainerError]]:
-    """Read each source on its own thread: decoding and resampling leave Python's lock alone.
+    """Read the sources on several threads: decoding and resampling leave Python's lock alone.
 
-    Results and failures are in the order of the sources.
+    As many at once as there are processors, and memory for what they have in hand. Results and
+    failures are in the order of the sources.
     """
 
     def attempt(source: Source) -> Result | TrainerError:
@@ -52,7 +59,8 @@ def read_all(
         except TrainerError as error:
             return error
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    pixels = [width * height for width, height in map(stored_size, sources)]
+    with ThreadPoolExecutor(readers(pixels)) as pool:
         outcomes = list(pool.map(attempt, sources))
     failures = [outcome for outcome in outcomes if isinstance(outcome, TrainerError)]
     return [outcome for outcome in outcomes if not isinstance(outcome, TrainerError)], failures
