@@ -44,8 +44,9 @@ class SampleMap:
         A pixel's centre is at half; beyond the outermost centres an image goes on as it is there.
         """
         limit = np.array([max(width, 2), max(height, 2)])
-        places = np.clip(np.nan_to_num(pixels, nan=0.0) - 0.5, 0, limit - 1)
-        fixed = np.rint(places * _ONE).astype(np.int64)
+        places = np.clip(pixels - 0.5, 0, limit - 1)
+        places[np.isnan(places)] = 0
+        fixed = (places * _ONE + 0.5).astype(np.int32)
         corner = np.minimum(fixed // _ONE, limit - 2)
         weight = fixed - corner * _ONE
         self.index[rows] = corner[..., 1] * limit[0] + corner[..., 0]

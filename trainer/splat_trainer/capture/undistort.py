@@ -76,7 +76,8 @@ def pixel_map(camera: Camera) -> PixelMap:
         rays = np.ones((len(y[rows]), pinhole.width, 3))
         rays[..., 0], rays[..., 1] = x[None, :], y[rows, None]
         seen = camera.pixels_from_rays(rays)
-        inside[rows] = np.all((seen >= 0) & (seen <= (camera.width, camera.height)), axis=-1)
+        within = (seen >= 0) & (seen <= (camera.width, camera.height))
+        inside[rows] = within[..., 0] & within[..., 1]
         where.fill(rows, seen, camera.width, camera.height)
     return PixelMap(pinhole, where, None if inside.all() else inside)
 
