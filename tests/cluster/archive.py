@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import platform
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ def write_image(
     layer_name = f"{hashlib.sha256(layer).hexdigest()}.tar"
     configuration = json.dumps(
         {
-            "architecture": "amd64",
+            "architecture": {"aarch64": "arm64"}.get(platform.machine(), "amd64"),
             "os": "linux",
             "config": {
                 "Entrypoint": list(entrypoint) or None,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.cluster import api, building, lifecycle, pack
+from tests.cluster import api, building, client, lifecycle, pack
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import Layout
 from tests.cluster.loading import load_image
@@ -34,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     up = commands.add_parser("up", parents=[named], help="start it, or see that it runs")
-    up.add_argument("--gpus", type=int, default=2, help="GPUs to pretend where there is none")
+    up.add_argument("--gpus", type=int, help="GPUs to pretend where there is none (default: 2)")
     up.add_argument("--tools", type=Path, metavar="FOLDER", help="an unpacked archive of `pack`")
     up.set_defaults(run=_up)
 
@@ -62,6 +64,19 @@ def _parser() -> argparse.ArgumentParser:
         passed_on = commands.add_parser(name, parents=[named], help=text)
         passed_on.add_argument("arguments", nargs=argparse.REMAINDER)
         passed_on.set_defaults(run=run)
+
+    forward = commands.add_parser(
+        "forward", parents=[named], help="reach a pod or Service at a port of this machine"
+    )
+    forward.add_argument("target", help="POD or svc/NAME")
+    forward.add_argument("port", type=int)
+    forward.add_argument("--namespace", default="default")
+    forward.set_defaults(run=_forward)
+
+    gpu = commands.add_parser("gpu", parents=[named], help="make a pretended GPU ill, or well")
+    gpu.add_argument("device", help="gpu-0, gpu-1, ...")
+    gpu.add_argument("health", choices=["ill", "well"])
+    gpu.set_defaults(run=_gpu)
 
     packing = commands.add_parser("pack", help="one archive of all tools, for `up --tools`")
     packing.add_argument("archive", type=Path, metavar="OUT.tar.xz")
@@ -152,6 +167,28 @@ def _exec(options: argparse.Namespace) -> int:
     command = _without_dashes(options.arguments) or ["sh"]
     environment = {**tools.environment(), "KUBECONFIG": str(layout.kubeconfig_of("admin"))}
     return subprocess.run(inside(layout, command), env=environment, check=False).returncode
+
+
+def _forward(options: argparse.Namespace) -> int:
+    reached = client.own(_running(options)).forwarded(
+        options.target, options.port, options.namespace
+    )
+    with reached as address:
+        print(address, flush=True)
+        signal.pause()
+    return 0
+
+
+def _gpu(options: argparse.Namespace) -> int:
+    layout = _running(options)
+    if not re.fullmatch(r"gpu-\d+", options.device):
+        raise ClusterError(f"no GPU is named {options.device!r}: they are gpu-0, gpu-1, ...")
+    illness = layout.gpu_health / options.device
+    if options.health == "ill":
+        illness.touch()
+    else:
+        illness.unlink(missing_ok=True)
+    return 0
 
 
 def _pack(options: argparse.Namespace) -> int:

@@ -26,16 +26,16 @@ Manifest = Mapping[str, Any]
 class Cluster:
     """A running cluster that tests may use.
 
-    `environment` makes kubectl and helm speak to it. `gpu_health` is the folder whose files
-    make the project's own pretended GPUs ill; None where the cluster is not the project's.
+    `program` gives the path of kubectl and of helm, `environment` makes them speak to it.
+    `gpu_health` is the folder whose files make the project's own pretended GPUs ill; None where
+    the cluster is not the project's.
     """
 
     name: str
     context: str
     kubeconfig: Path
     environment: Mapping[str, str]
-    kubectl_program: str
-    helm_program: str
+    program: Callable[[str], str]
     load_image: Callable[[Path], list[str]]
     gpu_health: Path | None = None
 
@@ -43,7 +43,7 @@ class Cluster:
         self, *arguments: str, stdin: str | None = None, timeout: float = 180
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl, whatever comes of it."""
-        return self._run([self.kubectl_program, *arguments], stdin, timeout)
+        return self._run([self.program("kubectl"), *arguments], stdin, timeout)
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 180) -> str:
         """Run kubectl and give its output; ClusterError with its own words if it fails."""
@@ -51,7 +51,7 @@ class Cluster:
 
     def helm(self, *arguments: str, timeout: float = 300) -> str:
         """Run helm and give its output; ClusterError with its own words if it fails."""
-        return _output(self._run([self.helm_program, *arguments], None, timeout))
+        return _output(self._run([self.program("helm"), *arguments], None, timeout))
 
     def apply(self, *manifests: Manifest, namespace: str) -> None:
         """Apply objects, server-side."""
@@ -79,7 +79,7 @@ class Cluster:
     def forwarded(self, target: str, port: int, namespace: str) -> Iterator[str]:
         """Reach `port` of a pod or `svc/NAME` from this machine; gives `127.0.0.1:PORT`."""
         command = [
-            *(self.kubectl_program, "port-forward", "--address=127.0.0.1"),
+            *(self.program("kubectl"), "port-forward", "--address=127.0.0.1"),
             *(f"--namespace={namespace}", target, f":{port}"),
         ]
         process = subprocess.Popen(
@@ -122,8 +122,7 @@ def own(layout: Layout) -> Cluster:
         context=layout.context,
         kubeconfig=layout.kubeconfig,
         environment=layout.client_environment(),
-        kubectl_program=tools.program("kubectl"),
-        helm_program=tools.program("helm"),
+        program=tools.program,
         load_image=lambda archive: loading.load_image(layout, archive),
         gpu_health=layout.gpu_health,
     )
@@ -134,10 +133,17 @@ def pointed_at(context: str, scratch: Path) -> Cluster:
 
     `scratch` is a folder for a kubeconfig that knows this one context and no other.
     """
-    kubectl, helm = _program("kubectl"), _program("helm")
     minified = subprocess.run(
         [
-            *(kubectl, "config", "view", "--minify", "--flatten", "--raw", "--output=json"),
+            *(
+                _program("kubectl"),
+                "config",
+                "view",
+                "--minify",
+                "--flatten",
+                "--raw",
+                "--output=json",
+            ),
             f"--context={context}",
         ],
         capture_output=True,
@@ -158,8 +164,7 @@ def pointed_at(context: str, scratch: Path) -> Cluster:
         context=context,
         kubeconfig=kubeconfig,
         environment={**os.environ, "KUBECONFIG": str(kubeconfig)},
-        kubectl_program=kubectl,
-        helm_program=helm,
+        program=_program,
         load_image=lambda archive: _load_elsewhere(context, archive),
     )
 

@@ -211,4 +211,6 @@ def _controller_manager(layout: Layout) -> tuple[str, ...]:
         f"--cluster-signing-key-file={certificates}/ca.key",
         f"--service-cluster-ip-range={SERVICE_RANGE}",
         "--profiling=false",
+        # How soon a Ready node loses the taint that it started with.
+        "--node-monitor-period=1s",
     )

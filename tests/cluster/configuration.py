@@ -117,6 +117,8 @@ def kubelet(layout: Layout) -> object:
         "clusterDNS": [DNS_SERVICE_ADDRESS],
         "clusterDomain": DOMAIN,
         "resolvConf": f"{layout.configuration}/resolv.conf",
+        # How soon the node shows GPUs that came or fell ill; written only when it changes.
+        "nodeStatusUpdateFrequency": "2s",
         "podLogsDir": f"{layout.data}/pod-logs",
         "evictionHard": {
             "memory.available": "64Mi",

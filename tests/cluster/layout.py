@@ -97,6 +97,11 @@ class Layout:
         return self.root / "supervisor.lock"
 
     @property
+    def supervisor(self) -> Path:
+        """Which processes the supervisor and its parent are, or were: see `processes.Process`."""
+        return self.root / "supervisor"
+
+    @property
     def plan(self) -> Path:
         """What the supervisor is to start, as JSON."""
         return self.root / "plan.json"

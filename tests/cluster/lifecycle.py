@@ -29,20 +29,25 @@ from tests.cluster.supervisor import Running, plan_text, read_status, tail
 from tests.cluster.tools import Tools
 
 READY_TIMEOUT = 240.0
+GPUS = 2
 
 
 def find_tools(folder: Path | None) -> Tools:
     """The tools of an unpacked archive, or those of this machine, installed and built as needed."""
     if folder is not None:
-        return tools_module.unpacked(folder)
+        tools = tools_module.unpacked(folder)
+        for name in ("containerd", "runc"):
+            tools.must_start(name)
+        return tools
     packages.ensure(packages.CLUSTER)
     return tools_module.on_this_machine(building.built())
 
 
-def up(name: str, gpus: int = 2, tools_folder: Path | None = None) -> Layout:
+def up(name: str, gpus: int | None = None, tools_folder: Path | None = None) -> Layout:
     """Make the cluster run and return when pods can be scheduled on it.
 
-    Harmless where it runs already. What an earlier one left is removed first.
+    Harmless where it runs already. What an earlier one left is removed first. `gpus` are
+    pretended where the machine has none.
     """
     layout = Layout.of(name)
     _root_only()
@@ -53,10 +58,11 @@ def up(name: str, gpus: int = 2, tools_folder: Path | None = None) -> Layout:
             with stage("certificates and configuration"):
                 _clear(layout)
                 listening = listen_on_loopback()
-                _prepare(layout, tools, gpus, listening.getsockname()[1])
+                _prepare(layout, tools, GPUS if gpus is None else gpus, listening.getsockname()[1])
             with stage("namespaces and supervisor"), listening:
                 start_supervisor(layout, tools, listening)
         else:
+            _same_gpus(layout, gpus)
             say(f"==> cluster {name!r} runs already")
         _wait_until_ready(layout, started)
     say(f"==> cluster {name!r} is ready after {time.monotonic() - started:.1f} s")
@@ -156,12 +162,23 @@ def node_lacks(layout: Layout) -> list[str]:
     conditions = {c["type"]: c["status"] for c in node["status"].get("conditions", [])}
     if conditions.get("Ready") != "True" or node["spec"].get("taints"):
         lacking.append(f"node {layout.node} to be Ready")
-    gpus = int((layout.root / "gpus").read_text())
-    if gpus and node["status"].get("allocatable", {}).get("nvidia.com/gpu", "0") == "0":
+    if _gpus(layout) and node["status"].get("allocatable", {}).get("nvidia.com/gpu", "0") == "0":
         lacking.append("nvidia.com/gpu of the node")
     if api.get(layout, "/api/v1/namespaces/default/serviceaccounts/default") is None:
         lacking.append("the service account default/default")
     return lacking
+
+
+def _gpus(layout: Layout) -> int:
+    return int((layout.root / "gpus").read_text())
+
+
+def _same_gpus(layout: Layout, wanted: int | None) -> None:
+    if wanted is not None and wanted != _gpus(layout):
+        raise ClusterError(
+            f"cluster {layout.name!r} runs with {_gpus(layout)} GPUs, not {wanted}: "
+            f"take it down first (`down --name {layout.name}`), or leave --gpus out"
+        )
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def pack(archive: Path, extras: Iterable[str] = ()) -> None:
             _compress(folder, archive)
 
 
-def collect(tools: Tools, folder: Path, extras: Iterable[str]) -> None:
+def collect(tools: Tools, folder: Path, extras: Iterable[str] = ()) -> None:
     """Lay out in `folder` what `tools.unpacked` expects."""
     for name in ("bin", "cni", "lib", "libexec"):
         (folder / name).mkdir()

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.errors import ClusterError
@@ -42,6 +43,28 @@ def supervisor_pid(layout: Layout) -> int | None:
     return None if kind == fcntl.F_UNLCK else int(pid)
 
 
+@dataclass(frozen=True)
+class Process:
+    """A process, and no other that is given its number later: `started` is in clock ticks."""
+
+    pid: int
+    started: int
+
+    @classmethod
+    def of(cls, pid: int) -> Process | None:
+        """The process of that number; None where there is none, or only its exit status."""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        # proc(5): the name, in parentheses, may hold anything; state and start time follow it.
+        fields = stat.rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
+
+    def lives(self) -> bool:
+        return Process.of(self.pid) == self
+
+
 def listen_on_loopback() -> socket.socket:
     """A listening socket on a free port of the machine's loopback."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -50,8 +73,8 @@ def listen_on_loopback() -> socket.socket:
     return listening
 
 
-def start_supervisor(layout: Layout, tools: Tools, listening: socket.socket) -> int:
-    """Start the supervisor in namespaces of its own and give its process id.
+def start_supervisor(layout: Layout, tools: Tools, listening: socket.socket) -> None:
+    """Start the supervisor in namespaces of its own and return when it has its lock.
 
     If its outer process, unshare, is killed, the kernel kills the supervisor too.
     """
@@ -74,7 +97,10 @@ def start_supervisor(layout: Layout, tools: Tools, listening: socket.socket) -> 
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if pid := supervisor_pid(layout):
-            return pid
+            both = [process for p in (outer.pid, pid) if (process := Process.of(p))]
+            lines = [f"{process.pid} {process.started}\n" for process in both]
+            layout.supervisor.write_text("".join(lines))
+            return
         if outer.poll() is not None:
             raise ClusterError(f"the supervisor ended at once:\n{tail(log)}")
         time.sleep(0.02)
@@ -87,19 +113,33 @@ def end_supervisor(layout: Layout) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         pid = supervisor_pid(layout)
         if pid is None:
-            return
+            break
         with contextlib.suppress(ProcessLookupError):
             handle = os.pidfd_open(pid)
             try:
                 # The pid may have been given to another process since the lock was asked.
                 if supervisor_pid(layout) == pid:
                     signal.pidfd_send_signal(handle, number)
-                # Readable only when the namespace's last process is gone too.
-                if select.select([handle], [], [], 15)[0]:
-                    return
+                select.select([handle], [], [], 15)
             finally:
                 os.close(handle)
-    raise ClusterError(f"process {pid} does not end, not even by SIGKILL")
+    _outlive(layout)
+
+
+def _outlive(layout: Layout) -> None:
+    """Wait for the supervisor to be gone: its lock goes before the processes under it do.
+
+    The kernel lets PID 1 of a namespace end last, after all others in it.
+    """
+    if not layout.supervisor.exists():
+        return
+    lines = [line.split() for line in layout.supervisor.read_text().splitlines()]
+    were = [Process(int(pid), int(started)) for pid, started in lines]
+    deadline = time.monotonic() + 20
+    while alive := [process.pid for process in were if process.lives()]:
+        if time.monotonic() > deadline:
+            raise ClusterError(f"process {alive[0]} does not end, not even by SIGKILL")
+        time.sleep(0.02)
 
 
 def inside(layout: Layout, command: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,13 @@ class Tools:
         if found is None:
             raise ClusterError(f"no program {name!r} in {self.search}")
         return found
+
+    def must_start(self, name: str) -> None:
+        """ClusterError, with the loader's words, where a program does not even tell its version."""
+        command = [self.program(name), "--version"]
+        tried = subprocess.run(command, capture_output=True, text=True, check=False)
+        if tried.returncode:
+            raise ClusterError(f"{command[0]} does not start here: {tried.stderr.strip()}")
 
     def environment(self) -> dict[str, str]:
         """The environment of the tools' programs: this one with their PATH, no proxies."""
