@@ -23,22 +23,28 @@ LEFT_OUT = (
 
 
 def required_distributions(names: tuple[str, ...]) -> dict[str, metadata.Distribution]:
-    """Give the named distributions and all that they require here, by name."""
+    """Give the named distributions and all that they require here, by name.
+
+    Extras count: PyTorch asks for its CUDA libraries as extras of one distribution.
+    """
     found: dict[str, metadata.Distribution] = {}
-    waiting = list(names)
+    waiting = [(name, frozenset[str]()) for name in names]
+    seen = set()
     while waiting:
-        name = waiting.pop().lower().replace("_", "-")
-        if name in found:
+        asked = name, extras = waiting.pop()
+        if asked in seen:
             continue
+        seen.add(asked)
         try:
-            distribution = metadata.distribution(name)
+            distribution = found[name] = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             continue  # an optional requirement that the machine lacks
-        found[name] = distribution
         for text in distribution.requires or []:
             requirement = Requirement(text)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                waiting.append(requirement.name)
+            marker = requirement.marker
+            if marker is None or any(marker.evaluate({"extra": one}) for one in ("", *extras)):
+                required = requirement.name.lower().replace("_", "-")
+                waiting.append((required, frozenset(requirement.extras)))
     return found
 
 
