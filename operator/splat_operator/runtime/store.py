@@ -1,9 +1,10 @@
 """What the watches have brought: the newest of each object, found by its training."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from splat_operator.api import names
 from splat_operator.decide import job_name
@@ -23,6 +24,27 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
 
+class Sighting(NamedTuple):
+    """An object that the store holds, as far as is needed to look whether it is still there."""
+
+    namespace: str
+    name: str
+    uid: str
+    key: Key
+
+
+Seen = TypeVar("Seen", Job, Pod)
+
+
+@dataclass(slots=True)
+class _Sight(Generic[Seen]):
+    """One Job or pod, its version, and when it was last brought by a watch or a list."""
+
+    version: int
+    value: Seen
+    at: float
+
+
 @dataclass(slots=True)
 class _Written:
     """A training as JSON: ten thousand of them as objects would take ten times the memory.
@@ -35,6 +57,7 @@ class _Written:
     version: int
     uid: str
     phase: str
+    at: float
 
     def read(self) -> Training:
         raw = json.loads(self.essence)
@@ -48,8 +71,8 @@ class _Family:
     """A training and what carries its name: its own Jobs and pods, and perhaps others'."""
 
     training: _Written | None = None
-    jobs: dict[str, tuple[int, Job]] = field(default_factory=dict)
-    pods: dict[str, tuple[int, Pod]] = field(default_factory=dict)
+    jobs: dict[str, _Sight[Job]] = field(default_factory=dict)
+    pods: dict[str, _Sight[Pod]] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -74,6 +97,7 @@ class Store:
         uid = text(metadata.get("uid"))
         known = family.training
         if known and known.uid == uid and known.version >= version:
+            known.at = time.monotonic()
             return None
         family.training = _written(raw, version, uid)
         return None if known and known.essence == family.training.essence else key
@@ -93,7 +117,7 @@ class Store:
         key, metadata = _owner_key(raw)
         job = Job.from_api(raw)
         known = self._families.setdefault(key, _Family()).jobs
-        return key if _newer(known, job.uid, _version(metadata), job) else None
+        return key if _newer(known, _version(metadata), job) else None
 
     def forget_job(self, raw: Mapping[str, Any]) -> Key | None:
         """Take in that a Job is gone."""
@@ -109,7 +133,7 @@ class Store:
         key, metadata = _owner_key(raw)
         pod = Pod.from_api(raw)
         known = self._families.setdefault(key, _Family()).pods
-        return key if _newer(known, pod.uid, _version(metadata), pod) else None
+        return key if _newer(known, _version(metadata), pod) else None
 
     def forget_pod(self, raw: Mapping[str, Any]) -> Key | None:
         """Take in that a pod is gone."""
@@ -137,10 +161,40 @@ class Store:
         family = self._families.get(key)
         if family is None or family.training is None or pod_uid not in family.pods:
             return ""
-        _, pod = family.pods[pod_uid]
-        owners = {job.owner_uid for _, job in family.jobs.values() if job.uid == pod.job_uid}
+        job_uid = family.pods[pod_uid].value.job_uid
+        jobs = [sight.value for sight in family.jobs.values()]
+        owners = {job.owner_uid for job in jobs if job.uid == job_uid}
         over = family.training.phase in ("Succeeded", "Failed")
         return family.training.uid if owners == {family.training.uid} and not over else ""
+
+    def unseen_since(self, plural: str, moment: float) -> list[Sighting]:
+        """Give the objects that neither watch nor list has brought since a monotonic time."""
+        found = []
+        for key, family in self._families.items():
+            training = family.training
+            if plural == names.PLURAL:
+                if training and training.at < moment:
+                    found.append(Sighting(*key, training.uid, key))
+                continue
+            sights: dict[str, Any] = family.jobs if plural == "jobs" else family.pods
+            found += [
+                Sighting(key.namespace, sight.value.name, uid, key)
+                for uid, sight in sights.items()
+                if sight.at < moment
+            ]
+        return found
+
+    def forget(self, plural: str, sighting: Sighting) -> None:
+        """Let go of an object that is not there any more."""
+        family = self._families.get(sighting.key)
+        if family is None:
+            return
+        if plural == names.PLURAL:
+            if family.training and family.training.uid == sighting.uid:
+                family.training = None
+        else:
+            (family.jobs if plural == "jobs" else family.pods).pop(sighting.uid, None)
+        self._tidy(sighting.key, family)
 
     def training_keys(self) -> list[Key]:
         """Give the keys of all trainings."""
@@ -171,11 +225,12 @@ def _written(raw: Mapping[str, Any], version: int, uid: str) -> _Written:
         version=version,
         uid=uid,
         phase=text(status.get("phase")),
+        at=time.monotonic(),
     )
 
 
 def _own_job(training: Training, family: _Family) -> Job | None:
-    own = [job for _, job in family.jobs.values() if job.owner_uid == training.uid]
+    own = [one.value for one in family.jobs.values() if one.value.owner_uid == training.uid]
     name = job_name(training)
     # One that is on its way out may still be seen beside its successor of the same name.
     return min(own, key=lambda job: (job.deleting, job.name != name), default=None)
@@ -184,16 +239,18 @@ def _own_job(training: Training, family: _Family) -> Job | None:
 def _own_pods(job: Job | None, family: _Family) -> tuple[Pod, ...]:
     if job is None:
         return ()
-    own = [pod for _, pod in family.pods.values() if pod.job_uid == job.uid]
+    own = [one.value for one in family.pods.values() if one.value.job_uid == job.uid]
     return tuple(sorted(own, key=lambda pod: (str(pod.created_at), pod.name)))
 
 
-def _newer(known: dict[str, tuple[int, Any]], uid: str, version: int, value: Job | Pod) -> bool:
-    before = known.get(uid)
-    if before and before[0] >= version:
+def _newer(known: dict[str, _Sight[Seen]], version: int, value: Seen) -> bool:
+    before = known.get(value.uid)
+    now = time.monotonic()
+    if before and before.version >= version:
+        before.at = now
         return False
-    known[uid] = (version, value)
-    return before is None or before[1] != value
+    known[value.uid] = _Sight(version, value, now)
+    return before is None or before.value != value
 
 
 def _owner_key(raw: Mapping[str, Any]) -> tuple[Key, Mapping[str, Any]]:

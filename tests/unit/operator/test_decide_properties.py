@@ -67,7 +67,7 @@ def run_to_the_end(cluster: Cluster, operator: Operator) -> dict[str, Any]:
     raise AssertionError(f"no end is reached: {cluster.training['status']}")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scripts, ends, st.lists(st.sampled_from(STEPS), max_size=60), st.integers(0, 3))
 def test_any_order_loss_and_repetition_of_events_ends_in_the_same_world(
     failures: list[int], end: int, steps: list[str], retries: int
@@ -95,7 +95,7 @@ def test_any_order_loss_and_repetition_of_events_ends_in_the_same_world(
     assert status["attempts"] >= 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(scripts, ends, st.lists(st.sampled_from(STEPS), max_size=40))
 def test_deciding_again_on_the_world_that_results_gives_nothing_to_do(
     failures: list[int], end: int, steps: list[str]

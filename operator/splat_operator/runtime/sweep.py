@@ -1,0 +1,62 @@
+"""After a watch had to be listed anew: lets go of what was deleted in between.
+
+A watch that was away for too long ends with 410 Gone; the list that follows brings what is there,
+and nobody tells of what is not (kopf gives no deletion for it). Whatever the list did not bring is
+asked for by name.
+"""
+
+import asyncio
+import logging
+
+import aiohttp
+
+from splat_operator.act import ApiClient, ApiError
+from splat_operator.runtime.handlers import Watched
+from splat_operator.runtime.key_queue import KeyQueue
+from splat_operator.runtime.store import Sighting, Store
+
+logger = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 5.0
+"""So long after the list its objects are surely in the store."""
+
+
+class Sweeper:
+    """Looks after what a list did not bring."""
+
+    def __init__(self, store: Store, queue: KeyQueue, client: ApiClient) -> None:
+        self._store = store
+        self._queue = queue
+        self._client = client
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, watched: Watched, since: float) -> None:
+        """Look after the objects of one kind, in the background."""
+        task = asyncio.create_task(self.sweep(watched, since), name=f"sweep of {watched.plural}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def sweep(self, watched: Watched, since: float, settle: float = SETTLE_SECONDS) -> None:
+        """Forget the objects of one kind that are gone since a monotonic time."""
+        await asyncio.sleep(settle)
+        for sighting in self._store.unseen_since(watched.plural, since):
+            try:
+                gone = await _is_gone(watched, sighting, self._client)
+            except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+                logger.warning(
+                    "it is not known whether %s is still there: %s", sighting.name, error
+                )
+                continue
+            if gone:
+                self._store.forget(watched.plural, sighting)
+                self._queue.add(sighting.key)
+
+
+async def _is_gone(watched: Watched, sighting: Sighting, client: ApiClient) -> bool:
+    try:
+        found = await client.get(f"{watched.path(sighting.namespace)}/{sighting.name}")
+    except ApiError as error:
+        if error.gone:
+            return True
+        raise
+    return bool(found["metadata"]["uid"] != sighting.uid)

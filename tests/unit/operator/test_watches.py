@@ -1,0 +1,145 @@
+"""Whether watches are fresh, and what is missed while one is away."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from splat_operator.act import ApiError
+from splat_operator.runtime.handlers import JOBS, PODS, TRAININGS, Watched
+from splat_operator.runtime.key_queue import KeyQueue
+from splat_operator.runtime.store import Key, Store
+from splat_operator.runtime.sweep import Sweeper
+from splat_operator.runtime.watches import Watches
+
+from .test_store import KEY, a_job, a_pod, a_training
+
+PATH = "/api/v1/pods"
+
+
+def test_paths_are_those_of_the_api_server() -> None:
+    assert PODS.path(None) == PATH
+    assert JOBS.path("a") == "/apis/batch/v1/namespaces/a/jobs"
+    assert TRAININGS.path(None) == "/apis/splatting.dev/v1alpha1/splattrainings"
+
+
+def requests(watches: Watches, *queries: Mapping[str, str], status: int = 200) -> None:
+    """Send requests to a real server through a session that the watches trace."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    async def run() -> None:
+        application = web.Application()
+        application.router.add_get(PATH, answer)
+        async with (
+            TestServer(application) as server,
+            aiohttp.ClientSession(trace_configs=[watches.trace()]) as session,
+        ):
+            for query in queries:
+                async with session.get(server.make_url(PATH), params=query):
+                    pass
+
+    asyncio.run(run())
+
+
+def test_ready_means_that_every_watch_has_been_opened() -> None:
+    watches = Watches(frozenset({PATH}))
+    requests(watches, {})
+    assert not watches.all_opened
+    requests(watches, {"watch": "true"})
+    assert watches.all_opened
+
+
+def test_a_watch_that_is_refused_is_not_open() -> None:
+    watches = Watches(frozenset({PATH}))
+    requests(watches, {"watch": "true"}, status=500)
+    assert not watches.all_opened
+
+
+def test_a_watch_that_is_not_opened_again_in_time_is_stale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watches = Watches(frozenset({PATH}))
+    requests(watches, {"watch": "true"})
+    assert watches.fresh
+    opened = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: opened + 10_000)
+    assert not watches.fresh
+
+
+def test_a_list_after_the_first_is_told_with_the_time_at_which_it_began() -> None:
+    told: list[tuple[str, float]] = []
+    watches = Watches(frozenset({PATH}), lambda path, since: told.append((path, since)))
+    requests(watches, {}, {"watch": "true"}, {"watch": "true"})
+    assert told == []
+    before = time.monotonic()
+    requests(watches, {"limit": "500"}, {"limit": "500", "continue": "x"}, {"watch": "true"})
+    ((path, since),) = told
+    assert path == PATH
+    assert before <= since <= time.monotonic()
+
+
+class Api:
+    """An API server that still has some objects."""
+
+    def __init__(self, *there: dict[str, Any]) -> None:
+        self.there = {raw["metadata"]["name"]: raw for raw in there}
+
+    async def get(self, path: str) -> dict[str, Any]:
+        name = path.rsplit("/", 1)[-1]
+        if name not in self.there:
+            raise ApiError(404, "NotFound", name)
+        return self.there[name]
+
+
+def swept(watched: Watched, store: Store, api: Api, since: float) -> list[Key]:
+    asked: list[Key] = []
+
+    class Queue:
+        def add(self, key: Key) -> None:
+            asked.append(key)
+
+    queue: KeyQueue = Queue()  # type: ignore[assignment]
+    sweeper = Sweeper(store, queue, api)  # type: ignore[arg-type]
+    asyncio.run(sweeper.sweep(watched, since, settle=0))
+    return asked
+
+
+def full_store() -> Store:
+    store = Store()
+    store.see_training(a_training())
+    store.see_job(a_job())
+    store.see_pod(a_pod())
+    return store
+
+
+@pytest.mark.parametrize("watched", [TRAININGS, JOBS, PODS], ids=lambda one: one.plural)
+def test_what_was_deleted_while_a_watch_was_away_is_let_go_of(watched: Watched) -> None:
+    store = full_store()
+    assert swept(watched, store, Api(), time.monotonic()) == [KEY]
+    assert store.unseen_since(watched.plural, time.monotonic()) == []
+
+
+def test_what_the_list_brought_is_not_asked_for() -> None:
+    store = full_store()
+    since = time.monotonic()
+    assert store.see_job(a_job()) is None
+    assert store.unseen_since("jobs", since) == []
+
+
+def test_what_is_still_there_stays() -> None:
+    store = full_store()
+    assert swept(JOBS, store, Api(a_job()), time.monotonic()) == []
+    assert len(store.unseen_since("jobs", time.monotonic())) == 1
+
+
+def test_a_namesake_made_since_is_another_object() -> None:
+    store = full_store()
+    namesake = a_job(uid="another")
+    assert swept(JOBS, store, Api(namesake), time.monotonic()) == [KEY]
