@@ -33,7 +33,11 @@ def start(*args: str | Path, result: Path | None = None) -> subprocess.Popen[str
 
 def run(*args: str | Path, result: Path | None = None) -> subprocess.CompletedProcess[str]:
     with start(*args, result=result) as process:
-        stdout, stderr = process.communicate(timeout=500)
+        try:
+            stdout, stderr = process.communicate(timeout=500)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 

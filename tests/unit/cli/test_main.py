@@ -142,3 +142,14 @@ def test_an_unforeseen_failure_is_our_bug_and_says_so(tmp_path: Path) -> None:
     result = (tmp_path / "result.json").read_text()
     assert "Traceback" not in result
     assert ResultDocument.model_validate_json(result).reason is Reason.INTERNAL_ERROR
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [({}, "'PASSIVE'"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "'ACTIVE'")]
+)
+def test_openmp_is_told_not_to_spin_unless_the_user_says_otherwise(
+    given: dict[str, str], told: str
+) -> None:
+    """OpenMP itself tells what it read, as torch loads it."""
+    process = splat_trainer("doctor", OMP_DISPLAY_ENV="TRUE", **given)
+    assert f"OMP_WAIT_POLICY = {told}" in process.stderr

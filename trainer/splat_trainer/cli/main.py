@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None, interruption: Interruption, record: RunRecord) -> int:
     arguments = build_parser().parse_args(argv)
     logs.configure(arguments.verbose)
+    # Read once, as torch is imported. OpenMP's threads else spin while they wait for each other:
+    # beside other work, training on two cores of a CPU took eight times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Each command in a module of its own: `config` must not pay for torch.
     command = importlib.import_module(f"splat_trainer.cli.commands.{arguments.command}")
     return int(command.run(Invocation(arguments, os.environ, interruption, record)))
