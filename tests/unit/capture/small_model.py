@@ -59,7 +59,7 @@ def write_small_model(
 def write_small_capture(folder: Path, **model: object) -> Path:
     """Write a model and its images."""
     write_small_model(folder / "sparse" / "0", **model)  # type: ignore[arg-type]
-    (folder / "images").mkdir()
+    (folder / "images").mkdir(parents=True)
     draw = np.random.default_rng(1)
     for i in range(1, IMAGES + 1):
         pixels = draw.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)

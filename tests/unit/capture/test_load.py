@@ -1,5 +1,6 @@
 """From a folder to a scene: real captures, and captures that lack or lie."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from splat_trainer.capture.scene import Scene, View
 from splat_trainer.contract import Reason, TrainConfig, TrainerError
 from tests.unit.capture.real import real, real_subset
 from tests.unit.capture.small_model import points, posed, write_small_capture
+from tests.unit.unprivileged import unprivileged
 
 
 def fault(folder: Path, config: TrainConfig | None = None) -> TrainerError:
@@ -218,9 +220,39 @@ def test_an_image_of_another_size_than_its_camera_is_named(tmp_path: Path) -> No
     assert "3.png is 24x32 pixels, and its camera 1 is 32x24" in error.message
 
 
+@pytest.mark.parametrize("name", ["two\nlines.png", "bell\a.png", "right\u202eleft.png"])
+def test_a_name_of_strange_characters_is_told_on_one_line(name: str, tmp_path: Path) -> None:
+    images = (posed(1), posed(2), posed(3, name=name))
+    folder = write_small_capture(tmp_path, images=images)
+    (folder / "images" / name).write_bytes(b"")
+    assert "is no image" in fault(folder).message  # which also sees that it is printable
+
+
 def test_a_name_that_climbs_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     images = (posed(1), posed(2, name="../../secret.png"))
     assert "leads out" in fault(write_small_capture(tmp_path, images=images)).message
+
+
+@pytest.mark.parametrize("part", ["", "sparse", "sparse/0/points3D.bin", "images", "images/2.png"])
+def test_what_may_not_be_read_is_denied_not_called_broken(part: str, tmp_path: Path) -> None:
+    folder = write_small_capture(tmp_path / "capture")
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    (folder / part).chmod(0)
+    with unprivileged():
+        error = fault(folder)
+    (folder / part).chmod(0o755)
+    assert error.reason is Reason.STORAGE_DENIED
+    assert part in error.message
+    assert "let user" in error.message
+
+
+def test_storage_that_fails_while_an_image_is_read_may_be_tried_again() -> None:
+    from splat_trainer.capture.fault import reading
+
+    with pytest.raises(TrainerError, match="try again") as caught, reading(Path("images/a.png")):
+        raise OSError(errno.EIO, "Input/output error")
+    assert caught.value.reason is Reason.STORAGE_UNAVAILABLE
 
 
 def test_loading_the_same_capture_twice_gives_the_same_scene(tmp_path: Path) -> None:

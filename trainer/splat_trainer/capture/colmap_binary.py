@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from splat_trainer.capture.camera import MODEL_BY_ID, Camera
-from splat_trainer.capture.fault import invalid, missing
+from splat_trainer.capture.fault import invalid, reading
 from splat_trainer.capture.model import Points, PosedImage
 
 _COUNT = struct.Struct("<Q")
@@ -32,12 +32,7 @@ class _Reader:
         self.path = path
 
     def __enter__(self) -> Self:
-        try:
-            self._file: BinaryIO = self.path.open("rb")
-        except FileNotFoundError as error:
-            raise missing(f"{self.path} is not there") from error
-        except OSError as error:
-            raise invalid(f"{self.path} cannot be read: {error.strerror}") from error
+        self._file: BinaryIO = self.path.open("rb")
         self._size = self.path.stat().st_size
         self.at = 0
         return self
@@ -95,7 +90,7 @@ class _Reader:
 def read_cameras(path: Path) -> dict[int, Camera]:
     """Read cameras.bin."""
     cameras: dict[int, Camera] = {}
-    with _Reader(path) as reader:
+    with reading(path), _Reader(path) as reader:
         for _ in range(reader.count(_CAMERA.size + 2 * 8, "cameras")):
             start = reader.at
             camera_id, model_id, width, height = _CAMERA.unpack(
@@ -119,7 +114,7 @@ def read_cameras(path: Path) -> dict[int, Camera]:
 def read_images(path: Path) -> list[PosedImage]:
     """Read images.bin: the poses; 2D observations are stepped over."""
     images: list[PosedImage] = []
-    with _Reader(path) as reader:
+    with reading(path), _Reader(path) as reader:
         for _ in range(reader.count(_IMAGE.size + 1 + _COUNT.size, "images")):
             image_id, *pose, camera_id = _IMAGE.unpack(reader.take(_IMAGE.size, "an image"))
             name = reader.text(_NAME_LIMIT, f"the name of image {image_id}")
@@ -132,7 +127,7 @@ def read_images(path: Path) -> list[PosedImage]:
 
 def read_points(path: Path) -> Points:
     """Read points3D.bin; tracks only as far as their length."""
-    with _Reader(path) as reader:
+    with reading(path), _Reader(path) as reader:
         count = reader.count(_POINT.itemsize, "points")
         start = reader.at
         data = reader.take(reader.left, "the points")

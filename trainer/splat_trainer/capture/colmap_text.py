@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
-from splat_trainer.capture.fault import invalid, missing
+from splat_trainer.capture.fault import invalid, reading
 from splat_trainer.capture.model import Points, PosedImage
 from splat_trainer.contract.failure import shown
 
@@ -104,14 +104,10 @@ def read_points(path: Path) -> Points:
 
 def _lines(path: Path) -> Iterator[Line]:
     try:
-        with path.open(encoding="utf-8") as file:
+        with reading(path), path.open(encoding="utf-8") as file:
             yield from enumerate(file, start=1)
-    except FileNotFoundError as error:
-        raise missing(f"{path} is not there") from error
     except UnicodeDecodeError as error:
         raise invalid(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
-    except OSError as error:
-        raise invalid(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _records(path: Path) -> Iterator[Line]:

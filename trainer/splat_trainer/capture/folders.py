@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from splat_trainer.capture.colmap_model import model_suffix
-from splat_trainer.capture.fault import invalid, missing
+from splat_trainer.capture.fault import invalid, missing, reading
 from splat_trainer.contract.failure import shown
 
 MODEL_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", ".")
@@ -27,6 +27,11 @@ class CaptureFolders:
 
 def find_folders(folder: Path) -> CaptureFolders:
     """Find the parts of the capture in `folder`."""
+    with reading(folder):
+        return _find_folders(folder)
+
+
+def _find_folders(folder: Path) -> CaptureFolders:
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "is not there"
         raise missing(f"the capture {folder} {what}")
@@ -64,11 +69,9 @@ def find_mask(masks: Path | None, name: str) -> Path | None:
 
 def _first_file(candidates: Iterable[Path]) -> Path | None:
     for path in candidates:
-        try:
+        with reading(path):
             if path.is_file():
                 return path
-        except OSError as error:  # a name longer than the system takes, a folder that is shut
-            raise invalid(f"cannot look at {shown(str(path))}: {error.strerror}") from error
     return None
 
 

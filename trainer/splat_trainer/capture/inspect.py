@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from splat_trainer.capture.colmap_model import model_suffix, read_model
+from splat_trainer.capture.fault import reading
 from splat_trainer.capture.folders import IMAGE_SUFFIXES, CaptureFolders, find_folders
 from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.pixels import Photo, read_photo
@@ -135,11 +136,12 @@ def _image_problems(
         problems.append(f"{_some(absent, len(model.images))} of the model have no file")
     problems += [failure.message for failure in failures]
     posed = {Path(image.name).with_suffix("") for image in model.images}
-    files = sorted(
-        path.relative_to(folders.images)
-        for path in folders.images.rglob("*")
-        if path.suffix in IMAGE_SUFFIXES
-    )
+    with reading(folders.images):
+        files = sorted(
+            path.relative_to(folders.images)
+            for path in folders.images.rglob("*")
+            if path.suffix in IMAGE_SUFFIXES
+        )
     unposed = [str(name) for name in files if name.with_suffix("") not in posed]
     if unposed:
         problems.append(f"{_some(unposed, len(files))} in {folders.images} have no pose")

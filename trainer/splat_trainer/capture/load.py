@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splat_trainer.capture.colmap_model import read_model
-from splat_trainer.capture.fault import invalid, missing
+from splat_trainer.capture.fault import invalid, missing, reading
 from splat_trainer.capture.folders import CaptureFolders, find_folders
 from splat_trainer.capture.memory import available_bytes
 from splat_trainer.capture.model import ColmapModel
@@ -66,7 +66,8 @@ def split_views(
 def _sources(model: ColmapModel, folders: CaptureFolders, allow_missing: bool) -> Sequence[Source]:
     found, absent = find_sources(model, folders)
     if not found:
-        there = min((entry.name for entry in folders.images.iterdir()), default=None)
+        with reading(folders.images):
+            there = min((entry.name for entry in folders.images.iterdir()), default=None)
         raise missing(
             f"{folders.images} holds none of the {len(model.images)} images of the model: it "
             f"names {shown(model.images[0].name)}, and the folder "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from splat_trainer.capture.camera import Camera
-from splat_trainer.capture.fault import invalid
+from splat_trainer.capture.fault import invalid, reading
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.failure import shown
 
@@ -106,9 +106,10 @@ def _decoding(path: Path) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise invalid(f"{path} is too large an image: {error}") from error
     except OSError as error:
-        if error.errno is not None:
-            raise invalid(f"{path} cannot be read: {error.strerror}") from error
-        raise _undecodable(path, error) from error
+        if error.errno is None:  # Pillow's own
+            raise _undecodable(path, error) from error
+        with reading(path):
+            raise
     except _DECODING_ERRORS as error:
         raise _undecodable(path, error) from error
 

@@ -31,9 +31,13 @@ class TrainerError(Exception):
     """A failure with a reason; its text is one line on what, where and what to do."""
 
     def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
+        # Names of files may hold any character: one line it stays, and encodable.
+        line = "".join(
+            c if c.isprintable() else c.encode("unicode_escape").decode() for c in message
+        )
+        super().__init__(line)
         self.reason = reason
-        self.message = message
+        self.message = line
 
     @property
     def exit_code(self) -> ExitCode:
