@@ -113,7 +113,7 @@ class SplatTrainingSpec(ResourceModel):
     )
     output: Output = Field(
         description="Where the splat, its metrics and its report go. Nothing there is deleted "
-        "with this resource.",
+        "with this resource. A training that finds a checkpoint of its like there goes on from it.",
         json_schema_extra=_FIXED,
     )
     training: TrainConfig = Field(
