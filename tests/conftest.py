@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import uuid
@@ -16,6 +15,7 @@ from tests.cluster.busybox import IMAGE, write_busybox_image
 from tests.cluster.client import Cluster
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import Layout
+from tests.cluster.locks import Lock
 from tests.cluster.processes import supervisor_pid
 
 
@@ -58,21 +58,17 @@ def cluster(
 
 def _own_cluster(layout: Layout, keep: bool) -> Iterator[Cluster]:
     """The project's cluster; the last session that uses one that tests started ends it."""
-    layout.root.parent.mkdir(parents=True, exist_ok=True)
     started_by_tests = layout.root / "started-by-tests"
-    with (layout.root.parent / f"{layout.name}.users").open("w") as users:
-        fcntl.flock(users, fcntl.LOCK_SH)
-        was_up = supervisor_pid(layout) is not None
-        lifecycle.up(layout.name)
-        if not was_up:
-            started_by_tests.touch()
-        yield client.own(layout)
-        try:
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        if started_by_tests.exists() and not keep:
-            lifecycle.down(layout.name)
+    users = Lock(layout.users, shared=True)
+    was_up = supervisor_pid(layout) is not None
+    lifecycle.up(layout.name)
+    if not was_up:
+        started_by_tests.touch()
+    yield client.own(layout)
+    last = users.only_holder()
+    if last and started_by_tests.exists() and not keep:
+        lifecycle.down(layout.name)
+    users.release(remove=last)
 
 
 NewNamespace = Callable[[Mapping[str, str]], str]

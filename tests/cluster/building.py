@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.archive import write_image
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import cache_root
+from tests.cluster.locks import locked
 from tests.cluster.stages import stage
 from tests.cluster.tools import KUBE_NAMES, PAUSE_IMAGE
 
@@ -65,18 +63,10 @@ def built() -> Path:
     """The folder of the built tools; builds them where the cache has none."""
     folder = cache_root() / f"tools-{fingerprint(SOURCE)}"
     if not folder.exists():
-        with _one_at_a_time(folder.parent / "building.lock"):
+        with locked(folder.parent / "building.lock"):
             if not folder.exists():
                 _build(folder)
     return folder
-
-
-@contextmanager
-def _one_at_a_time(lock: Path) -> Iterator[None]:
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _build(folder: Path) -> None:

@@ -97,6 +97,16 @@ class Layout:
         return self.root / "supervisor.lock"
 
     @property
+    def turn(self) -> Path:
+        """Locked by the one `up` or `down` whose turn it is."""
+        return self.root.with_name(f"{self.name}.lock")
+
+    @property
+    def users(self) -> Path:
+        """Locked, shared, by every run of tests that uses this cluster."""
+        return self.root.with_name(f"{self.name}.users")
+
+    @property
     def supervisor(self) -> Path:
         """Which processes the supervisor and its parent are, or were: see `processes.Process`."""
         return self.root / "supervisor"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster import addons, api, building, certificates, cgroups, kubeconfigs, packages
@@ -18,6 +15,7 @@ from tests.cluster import tools as tools_module
 from tests.cluster.components import components
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import Layout
+from tests.cluster.locks import locked
 from tests.cluster.processes import (
     end_supervisor,
     listen_on_loopback,
@@ -52,7 +50,7 @@ def up(name: str, gpus: int | None = None, tools_folder: Path | None = None) -> 
     layout = Layout.of(name)
     _root_only()
     started = time.monotonic()
-    with _exclusively(layout):
+    with locked(layout.turn):
         tools = find_tools(tools_folder)
         if supervisor_pid(layout) is None:
             with stage("certificates and configuration"):
@@ -74,7 +72,7 @@ def down(name: str) -> None:
     """End the cluster and remove all that it had. Harmless where there is none."""
     layout = Layout.of(name)
     _root_only()
-    with _exclusively(layout), stage(f"taking cluster {name!r} down"):
+    with locked(layout.turn, remove=True), stage(f"taking cluster {name!r} down"):
         _clear(layout)
 
 
@@ -179,15 +177,6 @@ def _same_gpus(layout: Layout, wanted: int | None) -> None:
             f"cluster {layout.name!r} runs with {_gpus(layout)} GPUs, not {wanted}: "
             f"take it down first (`down --name {layout.name}`), or leave --gpus out"
         )
-
-
-@contextmanager
-def _exclusively(layout: Layout) -> Iterator[None]:
-    """One `up` or `down` of a cluster at a time."""
-    layout.root.parent.mkdir(parents=True, exist_ok=True)
-    with (layout.root.parent / f"{layout.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _root_only() -> None:
