@@ -31,7 +31,7 @@ def test_a_synthetic_capture_is_learned_to_25_db(tmp_path: Path) -> None:
     assert run("synth", "--output", tmp_path / "capture").returncode == 0
     process = run(
         "train", "--data", tmp_path / "capture", "--output", output,
-        "--device", "cpu", "--iterations", "250", "--max-side", "64",
+        "--device", "cpu", "--iterations", "250",
         result=told,
     )  # fmt: skip
     assert process.returncode == ExitCode.DONE, process.stderr
@@ -66,7 +66,7 @@ def test_a_synthetic_capture_is_learned_to_25_db(tmp_path: Path) -> None:
 
     measured = run(
         "eval", output / "point_cloud.ply", "--data", tmp_path / "capture",
-        "--device", "cpu", "--max-side", "64", "--json",
+        "--device", "cpu", "--json",
     )  # fmt: skip
     assert json.loads(measured.stdout)["psnr"] == pytest.approx(metrics.psnr, abs=0.01)
 
