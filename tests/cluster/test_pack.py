@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -30,11 +31,12 @@ KEPT = {"openssl", "util-linux", "mount"}
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     ensure(CLUSTER)
     folder = tmp_path_factory.mktemp("packed")
     collect(on_this_machine(built()), folder)
-    return folder
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
