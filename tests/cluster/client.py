@@ -172,6 +172,8 @@ def pointed_at(context: str, scratch: Path) -> Cluster:
 def _load_elsewhere(context: str, archive: Path) -> list[str]:
     """Load an archive the way that the cluster's own tool does it."""
     kind, _, rest = context.partition("-")
+    if kind == "splat":
+        return loading.load_image(Layout.of(rest), archive)
     commands = {
         "kind": ["kind", "load", "image-archive", str(archive), f"--name={rest}"],
         "k3d": ["k3d", "image", "import", str(archive), f"--cluster={rest}"],
