@@ -5,7 +5,7 @@ and its import alone takes seconds and tens of megabytes; what is sent and read 
 dicts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -16,6 +16,9 @@ _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _MERGE = "application/merge-patch+json"
 _JSON = "application/json"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
+
+
+Count = Callable[[str, str], None]
 
 
 class ApiError(Exception):
@@ -49,9 +52,13 @@ class ApiError(Exception):
 class ApiClient:
     """Speaks to one API server."""
 
-    def __init__(self, session: aiohttp.ClientSession, server: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, server: str, count: Count | None = None
+    ) -> None:
+        """`count` is told the method and the path of each request, for metrics."""
         self._session = session
         self._server = server.rstrip("/")
+        self._count = count
 
     async def get(self, path: str) -> Raw:
         """Read an object."""
@@ -89,6 +96,8 @@ class ApiClient:
         content_type: str = _JSON,
         query: Mapping[str, str] | None = None,
     ) -> Raw:
+        if self._count:
+            self._count(method, path)
         # aiohttp's own json= would replace the content type that says what kind of patch this is.
         payload = None if body is None else aiohttp.JsonPayload(body, content_type=content_type)
         async with self._session.request(

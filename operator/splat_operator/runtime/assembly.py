@@ -33,9 +33,11 @@ from splat_operator.runtime.watches import Watches
 from splat_operator.world import Installation, KernelCacheClaim
 
 
-async def operate(settings: Settings, client: ApiClient, info: kopf.ConnectionInfo) -> None:
+async def operate(
+    settings: Settings, client: ApiClient, info: kopf.ConnectionInfo, metrics: Metrics
+) -> None:
     """Run the operator; returns when the process is asked to stop, raises if a part fails."""
-    store, metrics = Store(), Metrics()
+    store = Store()
     actor = Actor(client, socket.gethostname())
     async with _progress(settings, client, store, actor) as trust:
         reconciler = Reconciler(store, actor, lambda: _installation(settings, trust()), metrics)

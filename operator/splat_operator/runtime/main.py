@@ -14,6 +14,7 @@ from splat_operator.api import names
 from splat_operator.runtime.assembly import operate
 from splat_operator.runtime.connection import connection_info, open_session
 from splat_operator.runtime.logs import configure_logging
+from splat_operator.runtime.metrics import Metrics
 from splat_operator.runtime.settings import Settings, SettingsError, read_settings
 
 logger = logging.getLogger(__name__)
@@ -38,10 +39,11 @@ def main() -> None:
 
 async def _run(settings: Settings) -> None:
     info = connection_info()
+    metrics = Metrics()
     async with open_session(info) as session:
-        client = ApiClient(session, info.server)
+        client = ApiClient(session, info.server, metrics.api_request)
         await _wait_for_the_crd(client)
-        await operate(settings, client, info)
+        await operate(settings, client, info, metrics)
 
 
 async def _wait_for_the_crd(client: ApiClient) -> None:

@@ -41,6 +41,12 @@ class Metrics:
         self.reconcile_errors = Counter(
             "splat_operator_reconcile_errors", "Reconciles that failed.", registry=self.registry
         )
+        self._api_requests = Counter(
+            "splat_operator_api_requests",
+            "Requests to the API server, watches not counted.",
+            ["method", "resource"],
+            registry=self.registry,
+        )
         self._job_seconds = Histogram(
             "splat_training_job_made_seconds",
             "From the making of a SplatTraining to that of its Job; whole seconds only.",
@@ -75,6 +81,13 @@ class Metrics:
     ) -> None:
         """Count phases and watch ages whenever somebody asks."""
         self.registry.register(_StoreCollector(phases, watch_ages))
+
+    def api_request(self, method: str, path: str) -> None:
+        """A request was sent to the API server."""
+        parts = path.strip("/").split("/")
+        after = parts[parts.index("namespaces") + 2 :] if "namespaces" in parts else parts[-1:]
+        # What follows the resource is a name, and after it perhaps a subresource.
+        self._api_requests.labels(method=method, resource="/".join(after[::2])).inc()
 
     def job_made(self, training: Training, now: datetime) -> None:
         """A Job was made."""
