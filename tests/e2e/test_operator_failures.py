@@ -136,3 +136,17 @@ def test_a_job_that_a_quota_refuses_is_told_and_made_when_there_is_room(
     trainings.cluster.kubectl("delete", "resourcequota", "no-jobs", scope)
     status = trainings.wait_for_phase("refused", "Suspended")
     assert condition(status, "Accepted")["status"] == "True"
+
+
+def test_a_pod_that_a_quota_refuses_is_told(trainings: Namespace) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "no-gpus"},
+        "spec": {"hard": {"requests.nvidia.com/gpu": "0"}},
+    }
+    trainings.apply(quota)
+    trainings.apply(training("podless", resources={"gpus": 1}))
+    status = trainings.wait_for_reason("podless", "PodNotCreated")
+    assert condition(status, "Accepted")["status"] == "True"
+    assert condition(status, "Scheduled")["status"] == "False"

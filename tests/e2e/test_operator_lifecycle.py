@@ -180,3 +180,16 @@ def test_of_two_replicas_one_leads_and_the_other_takes_over(
     assert second in replicas(operator)
     garden.apply(training("after", suspend=True))
     garden.wait_for_phase("after", "Suspended")
+
+
+def test_two_hundred_trainings_at_once_get_two_hundred_jobs(trainings: Namespace) -> None:
+    names = [f"crowd-{number}" for number in range(200)]
+    trainings.apply(*(training(name, suspend=True) for name in names))
+
+    def suspended() -> int:
+        found = trainings.cluster.list("splattrainings", trainings.name)
+        return [one.get("status", {}).get("phase") for one in found].count("Suspended")
+
+    wait_for("all to be suspended", suspended, 120, until=lambda count: count == len(names))
+    made = [job["metadata"]["labels"]["splatting.dev/training"] for job in trainings.jobs()]
+    assert sorted(made) == sorted(names)

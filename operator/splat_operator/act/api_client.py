@@ -25,13 +25,13 @@ class ApiError(Exception):
     """The API server refused a request, in its own words."""
 
     def __init__(
-        self, status: int, reason: str, message: str, retry_after: float | None = None
+        self, status: int, reason: str, message: str, causes: tuple[str, ...] = ()
     ) -> None:
         super().__init__(f"{status} {reason}: {message}")
         self.status = status
         self.reason = reason
         self.message = message
-        self.retry_after = retry_after
+        self.causes = causes
 
     @property
     def gone(self) -> bool:
@@ -42,6 +42,11 @@ class ApiError(Exception):
     def conflict(self) -> bool:
         """Whether somebody else was first: another field manager, another uid, another version."""
         return self.status == 409
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether the whole namespace is on its way out."""
+        return "NamespaceTerminating" in self.causes
 
     @property
     def refusal(self) -> bool:
@@ -111,11 +116,15 @@ class ApiClient:
 
 async def _error(response: aiohttp.ClientResponse) -> ApiError:
     text = (await response.text(errors="replace"))[:4096]
-    reason, message = response.reason or "", text.strip()
     try:
         status = await response.json(content_type=None)
-        reason, message = str(status["reason"]), str(status["message"])
-    except (ValueError, KeyError, TypeError):
-        pass  # no Status object: a proxy's words, as they are
-    after = response.headers.get("Retry-After", "")
-    return ApiError(response.status, reason, message, float(after) if after.isdecimal() else None)
+        causes = (status.get("details") or {}).get("causes") or ()
+        return ApiError(
+            response.status,
+            str(status["reason"]),
+            str(status["message"]),
+            tuple(str(cause.get("reason")) for cause in causes),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # No Status object: a proxy's words, as they are.
+        return ApiError(response.status, response.reason or "", text.strip())

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     CLAIM_NOT_FOUND = "ClaimNotFound"
     SUSPENDED = "Suspended"
     JOB_CREATED = "JobCreated"
+    POD_NOT_CREATED = "PodNotCreated"
     UNSCHEDULABLE = "Unschedulable"
     STARTING = "Starting"
     IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
@@ -117,8 +118,13 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.JOB_CREATED: _waits(
         ConditionType.SCHEDULED,
         "The Job is made; its pod has no node yet.",
-        "Nothing. If it stays, `kubectl describe job` says why there is no pod; a quota for "
-        "example.",
+        "Nothing.",
+    ),
+    Reason.POD_NOT_CREATED: _blocks(
+        ConditionType.SCHEDULED,
+        "The Job has had no pod for 20 s: a quota or an admission policy refuses it. The Job "
+        "controller tries again.",
+        "Read the Job's Events: `kubectl describe job`; make room in the quota.",
     ),
     Reason.UNSCHEDULABLE: _blocks(
         ConditionType.SCHEDULED,

@@ -8,7 +8,12 @@ from splat_operator.decide.deadline import missed_start, start_deadline
 from splat_operator.decide.decision import Situation
 from splat_operator.decide.ending import ending, failure_of
 from splat_operator.decide.reasons import MEANINGS, Reason
-from splat_operator.decide.waiting import made, waiting_for_a_node, waiting_to_start
+from splat_operator.decide.waiting import (
+    made,
+    waiting_for_a_node,
+    waiting_for_a_pod,
+    waiting_to_start,
+)
 from splat_operator.world import World
 
 _KUBELET_ALTERNATES = (Reason.IMAGE_PULL_BACK_OFF, Reason.CONTAINER_CONFIG_ERROR)
@@ -20,11 +25,12 @@ def situation(world: World, now: datetime) -> Situation | None:
     ended = ending(world, now)
     if ended or (world.job and world.job.finished):
         return ended
-    waiting = _steadied(world, _on_the_way(world))
-    return missed_start(world, waiting, now) or replace(waiting, wake_at=start_deadline(world))
+    waiting = _steadied(world, _on_the_way(world, now))
+    wishes = [moment for moment in (waiting.wake_at, start_deadline(world)) if moment]
+    return missed_start(world, waiting, now) or replace(waiting, wake_at=min(wishes, default=None))
 
 
-def _on_the_way(world: World) -> Situation:
+def _on_the_way(world: World, now: datetime) -> Situation:
     training, job = world.training, world.job
     if training.spec is None:
         return Situation(Reason.INVALID_SPEC, training.spec_error)
@@ -38,7 +44,7 @@ def _on_the_way(world: World) -> Situation:
             f"waiting for pod {pod.name} to stop" if pod and stopping else "spec.suspend is true",
         )
     if pod is None:
-        return made(training)
+        return waiting_for_a_pod(training, job, now)
     if pod.phase == "Failed":
         failure = failure_of(pod)
         return Situation(

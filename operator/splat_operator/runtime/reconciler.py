@@ -55,6 +55,8 @@ class Reconciler:
                 if isinstance(action, CreateJob):
                     self._metrics.job_made(world.training, now)
         except ApiError as error:
+            if error.in_vain:
+                return None
             if error.refusal:
                 await self._tell_trouble(key, world, error)
             raise

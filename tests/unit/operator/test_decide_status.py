@@ -126,6 +126,17 @@ def test_what_the_pod_waits_for_is_told(
     SplatTrainingStatus.model_validate(told)
 
 
+def test_a_job_that_gets_no_pod_is_told_after_a_while() -> None:
+    asked = training()
+    early = decide(world(asked, job(asked)), NOW + timedelta(seconds=20))
+    assert early.status is not None
+    assert condition(dict(early.status), "Scheduled")["reason"] == "JobCreated"
+    assert early.wake_at == NOW + timedelta(seconds=21)
+    late = status_of(asked, job(asked), seconds=21)
+    assert condition(late, "Scheduled")["reason"] == "PodNotCreated"
+    assert "kubectl describe job garden-5f1c9a2e" in condition(late, "Scheduled")["message"]
+
+
 def test_the_schedulers_own_words_are_passed_on() -> None:
     words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
     unplaced = pod(
