@@ -92,7 +92,10 @@ def _install_operator(
                 *("upgrade", "--install", "splat-operator", str(CHART)),
                 *("--namespace", manifests.OPERATOR_NAMESPACE, "--wait", "--timeout", "180s"),
                 *("--set-string", f"image.repository={operator[0]},image.tag={operator[1]}"),
-                *("--set-string", f"trainer.image.repository={trainer[0]},trainer.image.tag={trainer[1]}"),
+                *(
+                    "--set-string",
+                    f"trainer.image.repository={trainer[0]},trainer.image.tag={trainer[1]}",
+                ),
                 *(word for name in values for word in ("--set-string", f"{name}={values[name]}")),
             ).rstrip()
         )

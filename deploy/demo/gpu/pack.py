@@ -24,18 +24,21 @@ def pack(folder: Path, stages: Stages) -> None:
     """Make all three in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with stages.stage("cluster.tar.xz"):
-        _run([sys.executable, "-m", "tests.cluster", "pack", str(folder / "cluster.tar.xz")])
+        archive = str(folder / "cluster.tar.xz")
+        _run([sys.executable, "-m", "tests.cluster", "pack", archive, "--with", "helm"])
     with stages.stage("s3-server.tar.xz"):
         try:
-            archive = build_s3_server_image().archive
+            image = build_s3_server_image()
         except ClusterError as error:
             raise DemoError(str(error)) from error
         with (folder / "s3-server.tar.xz").open("wb") as packed:
-            subprocess.run(["xz", "-9e", "-T0", "--stdout", archive], stdout=packed, check=True)
+            subprocess.run(
+                ["xz", "-9e", "-T0", "--stdout", image.archive], stdout=packed, check=True
+            )
     with stages.stage("site.tar.xz"), tempfile.TemporaryDirectory() as scratch:
         _install_packages(Path(scratch) / "site")
-        archive = folder / "site.tar.xz"
-        _run(["tar", "--xz", "--create", "--file", str(archive), "--directory", scratch, "site"])
+        archive = str(folder / "site.tar.xz")
+        _run(["tar", "--xz", "--create", "--file", archive, "--directory", scratch, "site"])
     for path in sorted(folder.glob("*.tar.xz")):
         print(f"    {path.stat().st_size / 1e6:6.1f} MB  {path.name}")
 
