@@ -43,6 +43,13 @@ format: venv ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: generate
+generate: venv ## Write anew what is generated: CRD, API reference, plain manifests, chart's README
+	$(BIN)/python -m splat_operator.api.generate
+	helm=$$($(BIN)/python -c 'from tests.cluster.building import built; print(built() / "bin/helm")'); \
+	  $(BIN)/python -m deploy.plain_manifests $$helm
+	$(BIN)/python -m deploy.values_reference
+
 .PHONY: test
 test: check unit cluster-tests ## All tests: unit, then everything on a real cluster
 

@@ -20,7 +20,7 @@ def test_a_failure_tells_what_was_known_by_then() -> None:
     assert document.outcome is Outcome.FAILED
     assert document.exit_code is ExitCode.CONFIG
     assert (document.iterations, document.gaussians) == (350, 12_000)
-    assert document.message == "line one line two"
+    assert document.message == r"line one\nline two"
     assert document.total_seconds
 
 
