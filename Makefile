@@ -44,8 +44,9 @@ format: venv ## Format the code
 	$(BIN)/ruff check --fix .
 
 .PHONY: generate
-generate: venv ## Write anew what is generated: CRD, API reference, plain manifests, chart's README
+generate: venv ## Write anew what is generated: CRD, API reference, reasons, plain manifests, chart's README
 	$(BIN)/python -m splat_operator.api.generate
+	$(BIN)/python -m splat_operator.decide.document
 	helm=$$($(BIN)/python -c 'from tests.cluster.building import built; print(built() / "bin/helm")'); \
 	  $(BIN)/python -m deploy.plain_manifests $$helm
 	$(BIN)/python -m deploy.values_reference
