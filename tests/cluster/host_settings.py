@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster.errors import ClusterError
+
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _MOUNT_POINT = "/run/host"
 
@@ -72,7 +74,11 @@ def _pip_settings(environ: Mapping[str, str]) -> configparser.RawConfigParser:
 
 
 def debian_mirror() -> str:
-    """Give the mirror of Debian that this machine's apt uses; the public one where it has none."""
+    """Give the mirror of Debian that this machine's apt uses.
+
+    Raises:
+        ClusterError: apt is configured with none.
+    """
     targets = _output(
         "apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)",
         "Created-By: Packages",
@@ -81,7 +87,10 @@ def debian_mirror() -> str:
         origin, label, uri = line.split(maxsplit=2)
         if (origin, label) == ("Debian", "Debian"):
             return uri.rstrip("/")
-    return "http://deb.debian.org/debian"
+    raise ClusterError(
+        "apt on this machine names no archive of Debian: add one to /etc/apt/sources.list, "
+        "then run apt-get update"
+    )
 
 
 def apt_options() -> list[str]:
