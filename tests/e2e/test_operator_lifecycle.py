@@ -14,9 +14,6 @@ from tests.e2e.trainings import LONG, Namespace, Raw, condition, training
 
 pytestmark = pytest.mark.cluster
 
-SOME: dict[str, Any] = {**LONG, "iterations": 60}
-"""Long enough to be interrupted, short enough to be waited for."""
-
 
 @pytest.fixture(scope="module")
 def garden(shared_trainings: Namespace) -> Namespace:
@@ -58,28 +55,45 @@ def test_no_finalizer_and_no_annotation_of_the_operators_is_left_on_anything(
     assert "annotations" not in metadata
 
 
+def interrupted(garden: Namespace, name: str, **spec: Any) -> tuple[Raw, int]:
+    """Start a training that would run for long; gives its pod, and a step it has come to."""
+    garden.apply(training(name, training=LONG, **spec))
+    status = garden.wait_for_iteration(name, 5)
+    (pod,) = pods_of(garden, name)
+    return pod, int(status["progress"]["iteration"])
+
+
+def goes_on(garden: Namespace, name: str, step: int) -> None:
+    """See that a second pod goes on where the first one was, then stop it."""
+    status = garden.wait(
+        name,
+        f"at its second attempt and beyond step {step}",
+        lambda seen: (
+            seen.get("attempts") == 2
+            and seen["phase"] == "Running"
+            and seen["progress"]["iteration"] > step
+        ),
+    )
+    log = garden.cluster.kubectl("logs", status["podName"], f"--namespace={garden.name}")
+    assert "going on from" in log
+    assert len(jobs_of(garden, name)) == 1
+    garden.cluster.kubectl("delete", "splattraining", name, f"--namespace={garden.name}")
+
+
 def test_a_suspended_training_frees_its_pod_and_goes_on_from_its_checkpoint(
     garden: Namespace,
 ) -> None:
-    garden.apply(training("paused", training=SOME))
-    garden.wait_for_iteration("paused", 8)
+    _, step = interrupted(garden, "paused")
     assert garden.patch("paused", suspend=True).returncode == 0
     status = garden.wait_for_phase("paused", "Suspended")
     assert condition(status, "Running")["status"] == "False"
     wait_for("its pod to be gone", lambda: pods_of(garden, "paused"), until=lambda seen: not seen)
     assert garden.patch("paused", suspend=False).returncode == 0
-    status = garden.wait_for_phase("paused", "Running")
-    resumed = garden.wait_for_iteration("paused", 1)
-    assert resumed["progress"]["iteration"] >= 8
-    status = garden.wait_for_phase("paused", "Succeeded", 240)
-    assert status["attempts"] == 2
-    assert status["result"]["iterations"] == SOME["iterations"]
+    goes_on(garden, "paused", step)
 
 
 def test_an_evicted_pod_is_replaced_without_counting_and_goes_on(garden: Namespace) -> None:
-    garden.apply(training("evicted", training=SOME, maxRetries=0))
-    garden.wait_for_iteration("evicted", 8)
-    (pod,) = pods_of(garden, "evicted")
+    pod, step = interrupted(garden, "evicted", maxRetries=0)
     name = pod["metadata"]["name"]
     eviction = {
         "apiVersion": "policy/v1",
@@ -88,22 +102,24 @@ def test_an_evicted_pod_is_replaced_without_counting_and_goes_on(garden: Namespa
     }
     path = f"/api/v1/namespaces/{garden.name}/pods/{name}/eviction"
     garden.cluster.kubectl("create", f"--raw={path}", "--filename=-", stdin=json.dumps(eviction))
-    status = garden.wait_for_phase("evicted", "Succeeded", 240)
-    assert status["attempts"] == 2
-    assert status["podName"] != name
+    goes_on(garden, "evicted", step)
 
 
 def test_a_pod_killed_without_a_word_is_tried_again(garden: Namespace) -> None:
-    garden.apply(training("killed", training=SOME, checkpoint={"interval": 10}))
-    garden.wait_for_iteration("killed", 8)
-    (pod,) = pods_of(garden, "killed")
+    pod, step = interrupted(garden, "killed", checkpoint={"interval": 2})
     garden.cluster.kubectl(
         *("delete", "pod", pod["metadata"]["name"], f"--namespace={garden.name}"),
         *("--grace-period=0", "--force"),
     )
-    garden.wait("killed", "at its second attempt", lambda seen: seen.get("attempts") == 2)
-    garden.wait_for_phase("killed", "Succeeded", 240)
-    assert len(jobs_of(garden, "killed")) == 1
+    goes_on(garden, "killed", step)
+
+
+def test_a_job_deleted_by_somebody_is_made_again_and_goes_on(garden: Namespace) -> None:
+    _, step = interrupted(garden, "bereft")
+    (job,) = jobs_of(garden, "bereft")
+    scope = f"--namespace={garden.name}"
+    garden.cluster.kubectl("delete", "job", job["metadata"]["name"], scope)
+    goes_on(garden, "bereft", step)
 
 
 def test_the_job_and_its_logs_go_when_their_time_to_live_is_over(garden: Namespace) -> None:
@@ -119,31 +135,21 @@ def test_the_job_and_its_logs_go_when_their_time_to_live_is_over(garden: Namespa
     assert jobs_of(garden, "brief") == []
 
 
-def test_a_job_deleted_by_somebody_is_made_again_and_goes_on(garden: Namespace) -> None:
-    garden.apply(training("bereft", training=SOME))
-    garden.wait_for_iteration("bereft", 8)
-    (job,) = jobs_of(garden, "bereft")
-    scope = f"--namespace={garden.name}"
-    garden.cluster.kubectl("delete", "job", job["metadata"]["name"], scope)
-    status = garden.wait_for_phase("bereft", "Succeeded", 240)
-    (again,) = jobs_of(garden, "bereft")
-    assert again["metadata"]["uid"] != job["metadata"]["uid"]
-    assert status["attempts"] == 2
-
-
 def test_an_operator_killed_in_the_middle_takes_up_where_it_was(
     garden: Namespace, operator: Operator
 ) -> None:
-    garden.apply(training("orphan", training=SOME))
-    garden.wait_for_phase("orphan", "Running")
+    pod, _ = interrupted(garden, "orphan")
     for _ in range(3):
-        for pod in replicas(operator):
-            kill(operator, pod)
+        for replica in replicas(operator):
+            kill(operator, replica)
         wait_until_ready(operator)
-    status = garden.wait_for_phase("orphan", "Succeeded", 240)
+    before = garden.status("orphan")["progress"]["iteration"]
+    status = garden.wait_for_iteration("orphan", before + 1)
+    assert (status["phase"], status["attempts"]) == ("Running", 1)
     assert len(jobs_of(garden, "orphan")) == 1
-    assert len(pods_of(garden, "orphan")) == 1
-    assert status["attempts"] == 1
+    (still,) = pods_of(garden, "orphan")
+    assert still["metadata"]["uid"] == pod["metadata"]["uid"]
+    garden.cluster.kubectl("delete", "splattraining", "orphan", f"--namespace={garden.name}")
 
 
 def test_a_training_that_ends_while_nobody_looks_is_told_afterwards(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from splat_operator.act import Actor, ApiError
-from splat_operator.api import ConditionType
+from splat_operator.api import ConditionType, Phase
 from splat_operator.decide import CreateJob, Decision, decide
 from splat_operator.runtime.metrics import Metrics
 from splat_operator.runtime.store import Key, Store
@@ -62,6 +62,9 @@ class Reconciler:
             raise
         self._troubles.pop(key, None)
         await self._tell(key, world, decision)
+        if _made_a_job(decision) or _is_end(decision.status):
+            # What was just written is in the store already, so the watch brings no news of it.
+            return 0.0
         if decision.wake_at is None:
             return None
         return max(0.0, (decision.wake_at - now).total_seconds())
@@ -84,6 +87,14 @@ class Reconciler:
         logger.info("%s", _summary(decision.status), extra={"training": str(key)})
         for event in decision.events:
             await self._actor.tell(world.training, event)
+
+
+def _made_a_job(decision: Decision) -> bool:
+    return any(isinstance(action, CreateJob) for action in decision.actions)
+
+
+def _is_end(status: Mapping[str, Any] | None) -> bool:
+    return status is not None and status.get("phase") in (Phase.SUCCEEDED, Phase.FAILED)
 
 
 def _summary(status: Mapping[str, Any]) -> str:
