@@ -135,7 +135,8 @@ def own_namespace(operator: Operator) -> Iterator[Namespace]:
         yield Namespace(cluster, name, operator.images.trainer.reference)
     finally:
         pods = ("pods", "--all", "--grace-period=1", "--wait=false", "--ignore-not-found")
-        cluster.try_kubectl("delete", "splattrainings", "--all", f"--namespace={name}")
+        gone = ("splattrainings", "--all", "--wait=false", f"--namespace={name}")
+        cluster.try_kubectl("delete", *gone)
         cluster.try_kubectl("delete", *pods, f"--namespace={name}")
         cluster.kubectl("delete", "namespace", name, "--timeout=120s")
 
