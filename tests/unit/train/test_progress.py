@@ -1,5 +1,7 @@
 """What a training tells of its speed."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -77,4 +79,19 @@ def test_a_pause_is_not_counted_as_slow_steps(clock: _Clock) -> None:
             meter.resume(step)
         elif meter.due(step):
             meter.report(step, loss=0.1, gaussians=10, seconds=clock.now)
+    assert listener.documents[-1].iterations_per_second == pytest.approx(10.0)
+
+
+def test_a_run_that_pauses_more_often_than_it_reports_still_reports(clock: _Clock) -> None:
+    listener = _Listener()
+    meter = ProgressMeter(listener, 1000, torch.device("cpu"), step=0, curve=())
+    for step in range(1, 41):
+        clock.now += 0.1
+        if meter.due(step):
+            meter.report(step, loss=0.1, gaussians=10, seconds=clock.now)
+        meter.resume(step)  # a checkpoint after every step
+    told = [document.iteration for document in listener.documents]
+    assert told[0] == 1
+    assert all(5 <= later - earlier <= 6 for earlier, later in pairwise(told))
+    assert told[-1] > 30
     assert listener.documents[-1].iterations_per_second == pytest.approx(10.0)

@@ -51,9 +51,8 @@ class ProgressMeter:
 
     def resume(self, step: int) -> None:
         """Go on after a pause, which is not to count as slow steps."""
-        self._last_time = time.monotonic()
         self._recent.clear()
-        self._recent.append((self._last_time, step))
+        self._recent.append((time.monotonic(), step))
 
     def report(self, step: int, loss: float, gaussians: int, seconds: float) -> None:
         """Tell the observer where the training is."""
