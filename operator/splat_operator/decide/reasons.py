@@ -38,6 +38,8 @@ class Reason(StrEnum):
     OUT_OF_GPU_MEMORY = "OutOfGpuMemory"
     OUT_OF_MEMORY = "OutOfMemory"
     NO_GPU = "NoGpu"
+    KERNELS_NOT_FOUND = "KernelsNotFound"
+    KERNELS_NOT_COMPILED = "KernelsNotCompiled"
     INTERNAL_ERROR = "InternalError"
     INTERRUPTED = "Interrupted"
     # Ends that only the operator sees.
@@ -204,6 +206,15 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.NO_GPU: _fails(
         "The pod has no GPU that the trainer can use.",
         "Set resources.gpus to 1, or training.device to cpu; check the node's driver.",
+    ),
+    Reason.KERNELS_NOT_FOUND: _fails(
+        "The cache has no kernels for the trainer's image and this GPU, or refused a damaged file, "
+        "and the trainer was told not to compile.",
+        "Have the cache filled (`splat-trainer kernels build`), or let pods compile on a miss.",
+    ),
+    Reason.KERNELS_NOT_COMPILED: _fails(
+        "The CUDA kernels had to be compiled and the compiler failed, or the image has none.",
+        "Read the compiler's words in the message; check resources.memory.",
     ),
     Reason.INTERNAL_ERROR: _fails(
         "The trainer itself is at fault, in every attempt.",

@@ -6,6 +6,8 @@ Imports pydantic and nothing else, so that the operator can use it without torch
 from splat_trainer.contract.config import TrainConfig
 from splat_trainer.contract.exit_codes import ExitCode
 from splat_trainer.contract.failure import TrainerError
+from splat_trainer.contract.kernels import KernelsDocument, KernelsOutcome
+from splat_trainer.contract.kernels_use import KernelsSource, KernelsUse
 from splat_trainer.contract.progress import ProgressDocument, Stage
 from splat_trainer.contract.result import (
     CheckpointRef,
@@ -18,6 +20,10 @@ from splat_trainer.contract.result import (
 __all__ = [
     "CheckpointRef",
     "ExitCode",
+    "KernelsDocument",
+    "KernelsOutcome",
+    "KernelsSource",
+    "KernelsUse",
     "Outcome",
     "OutputFile",
     "ProgressDocument",

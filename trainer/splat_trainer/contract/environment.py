@@ -20,4 +20,7 @@ S3_ENDPOINT_URL = "AWS_ENDPOINT_URL_S3"
 """The S3 endpoint, under the name that boto3 and the AWS CLI read themselves."""
 
 KERNELS_DIR = "SPLAT_KERNELS_DIR"
-"""Folder with gsplat's kernels, compiled ahead; without it they are compiled at start."""
+"""The kernel cache: a folder with one folder a key, or one that holds gsplat_cuda.so itself."""
+
+KERNELS_ON_MISS = "SPLAT_KERNELS_ON_MISS"
+"""compile (the default) or fail: what a run does whose kernels are not there."""

@@ -14,6 +14,8 @@ _EXIT_CODES = {
     Reason.OUT_OF_GPU_MEMORY: ExitCode.CONFIG,
     Reason.OUT_OF_MEMORY: ExitCode.CONFIG,
     Reason.NO_GPU: ExitCode.CONFIG,
+    Reason.KERNELS_NOT_FOUND: ExitCode.CONFIG,
+    Reason.KERNELS_NOT_COMPILED: ExitCode.CONFIG,
     Reason.INTERNAL_ERROR: ExitCode.BUG,
 }
 

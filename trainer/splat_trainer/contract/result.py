@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from splat_trainer.contract.exit_codes import ExitCode
+from splat_trainer.contract.kernels_use import KernelsUse
 from splat_trainer.contract.model import Document
 
 RESULT_LIMIT_BYTES = 4096
@@ -35,6 +36,8 @@ class Reason(StrEnum):
     OUT_OF_GPU_MEMORY = "OutOfGpuMemory"
     OUT_OF_MEMORY = "OutOfMemory"
     NO_GPU = "NoGpu"
+    KERNELS_NOT_FOUND = "KernelsNotFound"
+    KERNELS_NOT_COMPILED = "KernelsNotCompiled"
     INTERNAL_ERROR = "InternalError"
 
 
@@ -69,6 +72,7 @@ class ResultDocument(Document):
     total_seconds: float | None = Field(None, description="From process start to this document.")
     peak_gpu_memory_bytes: int | None = None
     gpu: str | None = Field(None, description="The GPU's name; absent on a CPU.")
+    kernels: KernelsUse | None = Field(None, description="Absent on a CPU, which needs none.")
     outputs: tuple[OutputFile, ...] = ()
     checkpoint: CheckpointRef | None = None
 
