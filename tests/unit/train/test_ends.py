@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from splat_trainer.capture.cores import usable_cores
 from splat_trainer.capture.scene import Scene
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.result import Reason
 from splat_trainer.gaussians.ply import read_ply
-from splat_trainer.train.device import choose_device, usable_cores
+from splat_trainer.train.device import choose_device
 from splat_trainer.train.export import export
 from splat_trainer.train.memory import fitting_cap
 from splat_trainer.train.stopwatch import Stopwatch

@@ -1,11 +1,10 @@
 """Where a training runs, and how much of it."""
 
-import math
 import os
-from pathlib import Path
 
 import torch
 
+from splat_trainer.capture.cores import usable_cores
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.config import Device
 from splat_trainer.contract.result import Reason
@@ -47,17 +46,3 @@ def use_cores_we_have(device: torch.device) -> None:
     """
     if device.type == "cpu" and not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(usable_cores())
-
-
-def usable_cores(quota_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Cores that the scheduler's mask and the control group's quota leave, at least 1.
-
-    `quota_file` holds "QUOTA PERIOD" in microseconds, or "max PERIOD" (Linux, cgroup-v2.rst).
-    """
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = quota_file.read_text().split()
-        limit = cores if quota == "max" else math.ceil(int(quota) / int(period))
-    except (OSError, ValueError, ZeroDivisionError):
-        limit = cores  # no control group, or one of another kind: the mask alone counts
-    return max(1, min(cores, limit))
