@@ -1,7 +1,7 @@
 """Write deploy/splat-operator.yaml: `python -m deploy.plain_manifests HELM`.
 
 For those without Helm. It is what the chart renders with its default values, in namespace
-splat-system, less what only Helm reads.
+splat-system, less what only Helm reads and its test.
 """
 
 import subprocess
@@ -44,7 +44,7 @@ def plain_manifests(rendered: str) -> str:
 def render(helm: str) -> str:
     """Give what `helm template` makes of the chart with its default values."""
     return subprocess.run(
-        [helm, "template", "splat-operator", str(CHART), "--namespace", NAMESPACE],
+        [helm, "template", "splat-operator", str(CHART), "--namespace", NAMESPACE, "--no-hooks"],
         check=True,
         capture_output=True,
         text=True,

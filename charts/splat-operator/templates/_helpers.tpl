@@ -78,3 +78,50 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [events]
   verbs: [create]
 {{- end }}
+
+{{/* Where `helm test` trains: a namespace that the operator serves. */}}
+{{- define "splat-operator.testNamespace" -}}
+{{- $served := .Values.namespaces }}
+{{- with .Values.tests.namespace }}
+{{- if and $served (not (has . $served)) }}
+{{- fail (printf "tests.namespace %s is none of `namespaces`: no operator would see its training" .) }}
+{{- end }}
+{{- . }}
+{{- else }}
+{{- if or (not $served) (has .Release.Namespace $served) }}
+{{- .Release.Namespace }}
+{{- else }}
+{{- first $served }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Never the labels that the Service and the disruption budget select by. */}}
+{{- define "splat-operator.testLabels" -}}
+app.kubernetes.io/name: {{ include "splat-operator.name" . | trunc 58 }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* A hook of `helm test` with this weight, deleted once it has succeeded. */}}
+{{- define "splat-operator.testHook" -}}
+helm.sh/hook: test
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{- define "splat-operator.testPodSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "splat-operator.testContainerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}

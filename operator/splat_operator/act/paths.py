@@ -8,11 +8,14 @@ def job(namespace: str, name: str) -> str:
     return f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
 
 
+def training(namespace: str, name: str) -> str:
+    """Path of one SplatTraining."""
+    return f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{namespace}/{names.PLURAL}/{name}"
+
+
 def training_status(namespace: str, name: str) -> str:
     """Path of the status of one SplatTraining."""
-    return (
-        f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{namespace}/{names.PLURAL}/{name}/status"
-    )
+    return f"{training(namespace, name)}/status"
 
 
 def events(namespace: str) -> str:

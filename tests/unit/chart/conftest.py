@@ -19,11 +19,15 @@ Object = dict[str, Any]
 
 
 class Rendered:
-    """The objects that one set of values makes."""
+    """The objects that one set of values makes; those of `helm test` apart, in their order."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.objects: list[Object] = [o for o in yaml.safe_load_all(text) if o]
+        every: list[Object] = [o for o in yaml.safe_load_all(text) if o]
+        self.objects = [o for o in every if _hook(o, "") == ""]
+        self.hooks = [o for o in every if _hook(o, "") == "test"]
+        assert len(self.objects) + len(self.hooks) == len(every)
+        self.hooks.sort(key=lambda o: int(_hook(o, "-weight")))
 
     def all(self, kind: str) -> list[Object]:
         return [o for o in self.objects if o["kind"] == kind]
@@ -42,6 +46,10 @@ class Rendered:
     def arguments(self) -> list[str]:
         arguments: list[str] = self.pod["containers"][0]["args"]
         return arguments
+
+
+def _hook(o: Object, what: str) -> str:
+    return str(o["metadata"].get("annotations", {}).get(f"helm.sh/hook{what}", ""))
 
 
 class HelmError(Exception):

@@ -156,7 +156,30 @@ def test_the_definition_of_the_resource_outlives_the_release(render: Render) -> 
 def test_everything_namespaced_says_where_it_goes(render: Render) -> None:
     cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
     everything = render(
-        replicaCount=2, networkPolicy={"enabled": True}, namespaces=["splat-system"]
+        replicaCount=2,
+        networkPolicy={"enabled": True},
+        namespaces=["splat-system"],
+        metrics={"serviceMonitor": {"enabled": True}, "dashboard": {"enabled": True}},
     )
     for o in everything.objects:
         assert (o["kind"] in cluster_wide) != ("namespace" in o["metadata"]), o["kind"]
+
+
+def test_its_pods_prefer_different_nodes(render: Render) -> None:
+    rendered = render()
+    (constraint,) = rendered.pod["topologySpreadConstraints"]
+    labels = rendered.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert constraint["topologyKey"] == "kubernetes.io/hostname"
+    assert constraint["whenUnsatisfiable"] == "ScheduleAnyway"
+    assert constraint["labelSelector"]["matchLabels"].items() <= labels.items()
+
+
+def test_a_spread_with_a_selector_of_its_own_keeps_it(render: Render) -> None:
+    given = {
+        "maxSkew": 2,
+        "topologyKey": "topology.kubernetes.io/zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"tier": "control"}},
+    }
+    assert render(topologySpreadConstraints=[given]).pod["topologySpreadConstraints"] == [given]
+    assert "topologySpreadConstraints" not in render(topologySpreadConstraints=[]).pod

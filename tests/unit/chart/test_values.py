@@ -39,7 +39,10 @@ def test_helm_lints_it_strictly(helm: str) -> None:
 
 def test_the_schema_and_the_defaults_name_the_same_values() -> None:
     described = set(paths(SCHEMA)) - {"global"}
-    free_form = ("resources.requests.", "resources.limits.")
+    free_form = (
+        *("resources.requests.", "resources.limits."),
+        *("tests.spec.", "metrics.dashboard.labels."),
+    )
     defaults = {
         path for path in value_paths(yaml.safe_load(VALUES)) if not path.startswith(free_form)
     }
@@ -58,6 +61,9 @@ def test_the_schema_and_the_defaults_name_the_same_values() -> None:
         ({"kernelCache": {"path": "../above"}}, "/kernelCache/path"),
         ({"log": {"level": "loud"}}, "/log/level"),
         ({"workers": 0}, "/workers"),
+        ({"tests": {"spec": {"source": {}}}}, "/tests/spec"),
+        ({"metrics": {"serviceMonitor": {"interval": "often"}}}, "/metrics/serviceMonitor"),
+        ({"topologySpreadConstraints": [{"maxSkew": 1}]}, "/topologySpreadConstraints/0"),
     ],
 )
 def test_a_mistake_is_refused_by_its_name(
