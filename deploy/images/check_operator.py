@@ -11,7 +11,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-NEVER = ("torch", "gsplat", "numpy", "boto3", "splat_trainer.train")
+NEVER = ("torch", "gsplat", "numpy", "boto3", "kubernetes", "splat_trainer.train")
 
 
 def main(output: Path) -> None:
@@ -23,7 +23,7 @@ def main(output: Path) -> None:
         ["splat-operator", "--help"], check=False, stdout=subprocess.DEVNULL
     ).returncode:
         sys.exit("splat-operator does not start: see above")
-    packages = ("splat-operator", "kopf", "kubernetes", "pydantic")
+    packages = ("splat-operator", "kopf", "aiohttp", "pydantic")
     facts = {"python": platform.python_version(), **{name: version(name) for name in packages}}
     output.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
