@@ -30,3 +30,17 @@ compile_from() { # OUTPUT, then the requirements on standard input
 python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' |
   compile_from build.txt
 grep -oE '^gsplat==[0-9.]+' locks/dev.txt | compile_from gsplat.txt
+
+# The base image that stands in for NVIDIA's where that cannot be fetched (tests/cluster): PyPI's
+# PyTorch for CUDA 13 and the compiler of the same CUDA. Triton compiles for a GPU that is there.
+uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
+  --no-header --no-annotate --no-emit-index-url --no-emit-package triton \
+  --output-file locks/base-torch-cuda.txt - <<'END'
+torch==2.11.0
+nvidia-cuda-nvcc==13.0.88
+nvidia-nvvm==13.0.88
+nvidia-cuda-crt==13.0.88
+nvidia-cuda-cccl==13.0.85
+ninja
+numpy
+END

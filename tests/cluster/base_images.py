@@ -2,7 +2,8 @@
 
 The Dockerfiles of the project take their base as an argument. In production that is
 python:3.12-slim for the operator and NVIDIA's PyTorch for the trainer; here it is Debian trixie,
-whose python3-torch is the same PyTorch 2.6, built for the CPU.
+whose python3-torch is the same PyTorch 2.6, built for the CPU. To compile CUDA kernels, it is
+Debian's Python with PyPI's PyTorch for CUDA 13 and the nvcc that PyPI has too.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ from pathlib import Path
 
 from tests.cluster.buildah import Buildah, one_at_a_time, say
 from tests.cluster.errors import ClusterError
-from tests.cluster.host_settings import apt_options, debian_mirror
+from tests.cluster.host_settings import apt_options, debian_mirror, pip_mounts
+from tests.cluster.layout import REPOSITORY
 
-_DOCKERFILE = Path(__file__).parent / "base_image.Dockerfile"
+_FOLDER = Path(__file__).parent
 
-_NEVER_NEEDED = (
+_DOCUMENTATION = (
     "/usr/share/doc/*",
     "/usr/share/man/*",
     "/usr/share/info/*",
     "/usr/share/locale/*",
-    "/usr/include/*",
 )
+_NEVER_NEEDED = (*_DOCUMENTATION, "/usr/include/*")
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,21 @@ class BaseRecipe:
     suite: str
     packages: tuple[str, ...]
     without: tuple[str, ...] = _NEVER_NEEDED
+    wheels: str | None = None
+    """The lock file of what pip installs beside the packages."""
 
     @property
     def key(self) -> str:
         """A digest of the recipe and of how it is followed."""
-        text = json.dumps(asdict(self)) + _DOCKERFILE.read_text() + Path(__file__).read_text()
+        text = json.dumps(asdict(self)) + self.dockerfile.read_text() + Path(__file__).read_text()
+        if self.wheels:
+            text += (REPOSITORY / self.wheels).read_text()
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def dockerfile(self) -> Path:
+        """How the packages, and the wheels where there are any, become an image."""
+        return _FOLDER / ("base_image_cuda.Dockerfile" if self.wheels else "base_image.Dockerfile")
 
     @property
     def reference(self) -> str:
@@ -73,6 +84,15 @@ TORCH_CPU = BaseRecipe(
     ),
 )
 
+TORCH_CUDA = BaseRecipe(
+    "torch-cuda",
+    "trixie",
+    # g++ and Python's headers: what nvcc and PyTorch's extensions need of a base.
+    (*_PYTHON, "python3-dev", "g++"),
+    without=_DOCUMENTATION,
+    wheels="locks/base-torch-cuda.txt",
+)
+
 
 def ensure_base(recipe: BaseRecipe, buildah: Buildah) -> str:
     """Build the base image unless the store has it; give its name.
@@ -83,17 +103,26 @@ def ensure_base(recipe: BaseRecipe, buildah: Buildah) -> str:
     with one_at_a_time(f"base-{recipe.name}"):
         if not buildah.has(recipe.reference):
             say(f"base image {recipe.name}: Debian {recipe.suite} with {len(recipe.packages)} "
-                "packages and what they need (about a minute)")  # fmt: skip
+                f"packages and what they need ({_how_long(recipe)})")  # fmt: skip
             with tempfile.TemporaryDirectory(dir=buildah.store.parent) as scratch:
-                context = Path(scratch)
+                context, settings = Path(scratch) / "context", Path(scratch) / "settings"
+                context.mkdir()
+                settings.mkdir()
                 _bootstrap(recipe, context / "base.tar")
+                if recipe.wheels:
+                    shutil.copy(REPOSITORY / recipe.wheels, context / "wheels.txt")
                 buildah.build(
-                    dockerfile=_DOCKERFILE,
+                    dockerfile=recipe.dockerfile,
                     context=context,
                     reference=recipe.reference,
                     arguments={},
+                    mounts=pip_mounts(settings) if recipe.wheels else (),
                 )
     return recipe.reference
+
+
+def _how_long(recipe: BaseRecipe) -> str:
+    return "then 2 GB of wheels: some minutes" if recipe.wheels else "about a minute"
 
 
 def _bootstrap(recipe: BaseRecipe, archive: Path) -> None:
