@@ -51,15 +51,23 @@ generate: venv ## Write anew what is generated: CRD, API reference, reasons, pla
 	  $(BIN)/python -m deploy.plain_manifests $$helm
 	$(BIN)/python -m deploy.values_reference
 
+# Three at a time: most of what runs on a cluster waits. Those that need the operator, of which
+# one acts on a cluster at a time, stay together (tests/conftest.py).
 .PHONY: test
-test: check unit cluster-tests ## All tests: unit, then everything on a real cluster
+test: check tools ## All tests, those on a real cluster too
+	$(BIN)/pytest tests/unit tests/cluster tests/e2e --numprocesses 3 --dist loadgroup
+
+.PHONY: tools
+tools: venv ## Build what the cluster is made of and the images, where the cache has none
+	$(BIN)/python -m tests.cluster tools
+	$(BIN)/python -m tests.cluster.images build
 
 .PHONY: unit
 unit: venv ## Tests without cluster or GPU
 	$(BIN)/pytest tests/unit
 
 .PHONY: cluster-tests
-cluster-tests: venv ## Tests on the project's own cluster, which it starts and removes
+cluster-tests: tools ## Tests on the project's own cluster, which it starts and removes
 	$(BIN)/pytest tests/cluster tests/e2e
 
 .PHONY: test-gpu

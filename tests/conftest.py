@@ -41,6 +41,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in one process where several run (pytest-xdist), the longest first.
+
+    Of the operator one acts on a cluster at a time; the other tests on clusters stay together
+    by their modules.
+    """
+    for item in items:
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: _TURNS.get(_group(item), 1 if _group(item) else 2))
+
+
+_TURNS = {"operator": 0}
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("cluster") is None:
+        return ""
+    if {"operator", "operator_namespace"} & set(getattr(item, "fixturenames", ())):
+        return "operator"
+    return item.nodeid.partition("::")[0]
+
+
 @pytest.fixture(scope="session")
 def cluster(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

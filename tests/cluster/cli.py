@@ -90,9 +90,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     packing.set_defaults(run=_pack)
 
+    tools = commands.add_parser("tools", help="install and build what it is made of, if need be")
+    tools.set_defaults(run=_tools)
+
     s3 = commands.add_parser("s3-binary", help="the path of the static S3 server, versitygw")
     s3.set_defaults(run=_s3_binary)
     return parser
+
+
+def _tools(_: argparse.Namespace) -> int:
+    lifecycle.find_tools(None)
+    return 0
 
 
 def _up(options: argparse.Namespace) -> int:

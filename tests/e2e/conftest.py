@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -38,20 +39,49 @@ def s3_server_image(cluster: Cluster) -> str:
     return _loaded(cluster, build_s3_server_image()).reference
 
 
+class _Installation:
+    """The operator as modules share it, until one wants a cluster that has none."""
+
+    def __init__(self, cluster: Cluster, images: Images) -> None:
+        self._cluster, self._images = cluster, images
+        self._installed = ExitStack()
+        self._operator: Operator | None = None
+
+    def operator(self) -> Operator:
+        """Give the release, which serves every namespace; install it where there is none."""
+        if self._operator is None:
+            name = self._installed.enter_context(restricted_namespace(self._cluster, "operator"))
+            operator = Operator(self._cluster, name, self._images)
+            operator.helm("install")
+            self._installed.callback(operator.uninstall)
+            self._operator = operator
+        return self._operator
+
+    def remove(self) -> None:
+        self._operator = None
+        self._installed.close()
+
+
+@pytest.fixture(scope="session")
+def installation(cluster: Cluster, images: Images) -> Iterator[_Installation]:
+    """Where the shared operator is; at most one operator acts on a cluster at a time."""
+    installation = _Installation(cluster, images)
+    yield installation
+    installation.remove()
+
+
 @pytest.fixture(scope="module")
-def operator_namespace(cluster: Cluster) -> Iterator[str]:
-    """A restricted namespace to install the operator into, for the tests of one module."""
+def operator(installation: _Installation) -> Operator:
+    """The operator, serving every namespace."""
+    return installation.operator()
+
+
+@pytest.fixture(scope="module")
+def operator_namespace(cluster: Cluster, installation: _Installation) -> Iterator[str]:
+    """A restricted namespace to install an operator into, where no other acts."""
+    installation.remove()
     with restricted_namespace(cluster, "operator") as name:
         yield name
-
-
-@pytest.fixture(scope="module")
-def operator(cluster: Cluster, images: Images, operator_namespace: str) -> Iterator[Operator]:
-    """The operator, serving every namespace; one module at a time, as it acts on all of them."""
-    operator = Operator(cluster, operator_namespace, images)
-    operator.helm("install")
-    yield operator
-    operator.uninstall()
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ def own_namespace(operator: Operator) -> Iterator[Namespace]:
         gone = ("splattrainings", "--all", "--wait=false", f"--namespace={name}")
         cluster.try_kubectl("delete", *gone)
         cluster.try_kubectl("delete", *pods, f"--namespace={name}")
-        cluster.kubectl("delete", "namespace", name, "--timeout=120s")
+        cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def training(name: str, **spec: Any) -> Raw:
