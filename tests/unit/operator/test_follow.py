@@ -23,7 +23,7 @@ def training(phase: str, succeeded: str, reason: str, message: str, percent: str
 
 
 def followed(answers: Sequence[tuple[int, Raw]]) -> tuple[Raw, list[str], list[str]]:
-    """Follow a training on a server that gives these answers; gives it, what was said, and paths."""
+    """Follow a training on a server that gives these answers: it, what was said, and paths."""
     lines: list[str] = []
     asked: list[str] = []
     left = list(answers)
