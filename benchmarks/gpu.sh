@@ -17,7 +17,7 @@ if [[ ! -e $out/kernels/gsplat_cuda.so ]]; then
   build=$(mktemp -d)
   echo "==> Compiling gsplat's kernels"
   time TORCH_EXTENSIONS_DIR=$build MAX_JOBS=${MAX_JOBS:-$(nproc)} "$python" -c \
-    'from splat_trainer.kernels.load import ensure_kernels; ensure_kernels()'
+    'from splat_trainer.kernels.ensure import ensure_kernels; ensure_kernels()'
   cp "$build"/gsplat_cuda/gsplat_cuda.so "$out/kernels/"
   rm -rf "$build"
 fi

@@ -30,8 +30,7 @@ def main(output: Path) -> None:
             sys.exit(f"{package.__name__} was installed over the base's own: {package.__file__}")
     kernels = os.environ["GSPLAT_KERNELS"]
     if kernels == "aot":
-        # Loads the compiled extension, which also proves that it fits this torch.
-        importlib.import_module("gsplat.csrc")
+        _load_kernels()
     facts = {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -56,6 +55,20 @@ def main(output: Path) -> None:
     if subprocess.run(["splat-trainer", "doctor"], check=False).returncode:
         sys.exit("splat-trainer doctor finds a fault: see above")
     output.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _load_kernels() -> None:
+    """Load the image's own kernels, which also proves that they fit this torch."""
+    from splat_trainer.contract import KernelsSource, TrainerError, environment  # noqa: PLC0415
+    from splat_trainer.kernels.ensure import ensure_kernels  # noqa: PLC0415
+
+    os.environ[environment.KERNELS_ON_MISS] = "fail"
+    try:
+        use = ensure_kernels()
+    except TrainerError as error:
+        sys.exit(f"the image's own kernels do not load: {error.message}")
+    if use.source is not KernelsSource.IMAGE:
+        sys.exit(f"the kernels that loaded are not the image's own: {use.source}")
 
 
 def _version_or_none(distribution: str) -> str:

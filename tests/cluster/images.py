@@ -1,7 +1,8 @@
 """The project's images, built from its Dockerfiles on this machine: no daemon, no registry.
 
-`python -m tests.cluster.images build` builds them all; an image whose content did not change is
-taken as it was built. The archives are what `ctr image import` and `docker load` read.
+`python -m tests.cluster.images build` builds those that most tests need; an image whose content
+did not change is taken as it was built. The archives are what `ctr image import` and `docker load`
+read.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tests.cluster.base_images import PYTHON, TORCH_CPU, BaseRecipe, ensure_base
+from tests.cluster.base_images import PYTHON, TORCH_CPU, TORCH_CUDA, BaseRecipe, ensure_base
 from tests.cluster.build_context import content_tag, copied_by, file_digest, place, snapshot
 from tests.cluster.buildah import Buildah, images_root, one_at_a_time, say
 from tests.cluster.errors import ClusterError
@@ -41,6 +43,17 @@ class _TrainerProfile:
     arguments: Mapping[str, str]
 
 
+def _on_cuda(kernels: str) -> _TrainerProfile:
+    arguments = {
+        "GSPLAT_KERNELS": kernels,
+        "TORCH_CUDA_ARCH_LIST": "9.0",
+        "PYTHON_VERSION": "3.13",
+        "TORCH_VERSION": "2.11",
+        "CUDA_VERSION": "13.0",
+    }
+    return _TrainerProfile(TORCH_CUDA, arguments)
+
+
 TRAINER_PROFILES: Mapping[str, _TrainerProfile] = {
     "cpu": _TrainerProfile(
         TORCH_CPU,
@@ -53,6 +66,8 @@ TRAINER_PROFILES: Mapping[str, _TrainerProfile] = {
             "CUDA_VERSION": "none",
         },
     ),
+    "cuda-aot": _on_cuda("aot"),
+    "cuda-jit": _on_cuda("jit"),
 }
 """Trainer images that this machine can build: a base, and what the Dockerfile must know of it."""
 
@@ -63,7 +78,10 @@ def build_operator_image() -> BuiltImage:
 
 
 def build_trainer_image(profile: str = "cpu") -> BuiltImage:
-    """Build Dockerfile.trainer on the base of a profile; "cpu" is Debian's PyTorch 2.6.
+    """Build Dockerfile.trainer on the base of a profile.
+
+    "cpu" is Debian's PyTorch 2.6; "cuda-aot" and "cuda-jit" are PyPI's for CUDA 13, with gsplat's
+    kernels for one architecture, which takes a quarter of an hour, or with its sources.
 
     Raises:
         ClusterError: there is no such profile, or the build failed.
@@ -152,7 +170,10 @@ BUILDERS: Mapping[str, Callable[[], BuiltImage]] = {
     "operator": build_operator_image,
     "trainer": build_trainer_image,
     "s3-server": build_s3_server_image,
+    "trainer-cuda-aot": partial(build_trainer_image, "cuda-aot"),
+    "trainer-cuda-jit": partial(build_trainer_image, "cuda-jit"),
 }
+_USUAL = ("operator", "trainer", "s3-server")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -170,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 name = f"{_REPOSITORY_NAME}/{archive.parent.name}:{archive.stem}"
                 print(f"{name}\t{size:.0f} MB\t{archive}")
             return 0
-        for name in arguments.names or BUILDERS:
+        for name in arguments.names or _USUAL:
             if name not in BUILDERS:
                 raise ClusterError(f"no image {name!r}: there is {', '.join(BUILDERS)}")
             image = BUILDERS[name]()

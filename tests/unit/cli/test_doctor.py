@@ -10,8 +10,9 @@ import pytest
 import splat_trainer
 from splat_trainer.cli.diagnosis import surroundings
 from splat_trainer.cli.diagnosis.finding import Verdict
-from splat_trainer.cli.diagnosis.kernels import find_nvcc, jit_folder, look_for_kernels
+from splat_trainer.cli.diagnosis.kernels import look_for_kernels
 from splat_trainer.cli.diagnosis.surroundings import NEEDED_MODULES, look_at_s3, look_at_space
+from splat_trainer.kernels.toolchain import find_cuda_home
 
 
 def doctor(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -60,35 +61,35 @@ def test_kernels_in_the_named_folder_are_ready(tmp_path: Path) -> None:
     assert str(tmp_path / "gsplat_cuda.so") in finding.detail
 
 
-def test_a_named_folder_without_kernels_is_a_fault(tmp_path: Path) -> None:
-    finding = look_for_kernels({"SPLAT_KERNELS_DIR": str(tmp_path)}, gpu_wanted=True)
+def test_a_named_folder_without_kernels_is_a_fault_where_none_may_be_compiled(
+    tmp_path: Path,
+) -> None:
+    environ = {
+        "HOME": str(tmp_path),
+        "SPLAT_KERNELS_DIR": str(tmp_path),
+        "SPLAT_KERNELS_ON_MISS": "fail",
+    }
+    finding = look_for_kernels(environ, gpu_wanted=True)
     assert finding.verdict is Verdict.FAULT
-    assert "SPLAT_KERNELS_DIR" in finding.detail
-
-
-def test_kernels_of_an_earlier_run_are_found_where_torch_puts_them(tmp_path: Path) -> None:
-    environ = {"TORCH_EXTENSIONS_DIR": str(tmp_path)}
-    jit_folder(environ).mkdir()
-    (jit_folder(environ) / "gsplat_cuda.so").touch()
-    assert look_for_kernels(environ, gpu_wanted=True).verdict is Verdict.OK
+    assert str(tmp_path) in finding.detail
 
 
 def test_kernels_that_would_be_compiled_are_no_fault(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "nvcc").touch()
-    environ = {"CUDA_HOME": str(tmp_path), "TORCH_EXTENSIONS_DIR": str(tmp_path / "cache")}
+    nvcc = tmp_path / "bin" / "nvcc"
+    nvcc.write_text("#!/bin/sh\necho 'Cuda compilation tools, release 13.0, V13.0.88'\n")
+    nvcc.chmod(0o755)
+    environ = {"HOME": str(tmp_path), "CUDA_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     finding = look_for_kernels(environ, gpu_wanted=True)
     assert finding.verdict is Verdict.NOTE
     assert "compiled at start" in finding.detail
-    assert not (tmp_path / "cache").exists()
+    assert "nvcc 13.0.88" in finding.detail
 
 
-def test_no_kernels_and_no_compiler_is_a_fault_only_with_a_gpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    environ = {"TORCH_EXTENSIONS_DIR": str(tmp_path), "PATH": str(tmp_path)}
-    if find_nvcc(environ):
-        pytest.skip("this machine has a CUDA toolkit at /usr/local/cuda")
+def test_no_kernels_and_no_compiler_is_a_fault_only_with_a_gpu(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "PATH": str(tmp_path)}
+    if find_cuda_home(environ):
+        pytest.skip("this machine has a CUDA toolkit")
     assert look_for_kernels(environ, gpu_wanted=True).verdict is Verdict.FAULT
     assert look_for_kernels(environ, gpu_wanted=False).verdict is Verdict.NOTE
 

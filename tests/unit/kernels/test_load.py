@@ -1,6 +1,5 @@
 """Kernels are loaded by path, or refused in one line; a compiler is asked for only without them."""
 
-import importlib
 import os
 import subprocess
 import sys
@@ -8,19 +7,37 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+import torch
 
 from splat_trainer.contract import TrainerError, environment
 from splat_trainer.contract.result import Reason
-from splat_trainer.kernels.load import LIBRARY, ensure_kernels, load_library
+from splat_trainer.kernels.ensure import ensure_kernels
+from splat_trainer.kernels.extension import LIBRARY
+from splat_trainer.kernels.load import load_library
+from tests.unit.kernels.stand_in import SOURCE
 
 
-def test_a_folder_without_the_library_is_named(
+def test_a_folder_without_the_library_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainerError, match="holds no gsplat_cuda") as caught:
+        load_library(tmp_path / LIBRARY)
+    assert caught.value.reason is Reason.INVALID_CONFIGURATION
+
+
+def test_where_compiling_is_forbidden_a_cache_without_kernels_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(environment.KERNELS_DIR, str(tmp_path))
-    with pytest.raises(TrainerError, match="holds no gsplat_cuda") as caught:
+    monkeypatch.setenv(environment.KERNELS_ON_MISS, "fail")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(TrainerError, match=str(tmp_path)) as caught:
         ensure_kernels()
-    assert caught.value.reason is Reason.INVALID_CONFIGURATION
+    assert caught.value.reason is Reason.KERNELS_NOT_FOUND
+
+
+def test_a_policy_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(environment.KERNELS_ON_MISS, "maybe")
+    with pytest.raises(TrainerError, match="compile or fail"):
+        ensure_kernels()
 
 
 @pytest.mark.parametrize("content", [b"", b"no library", b"\x7fELF" + bytes(100)])
@@ -32,32 +49,20 @@ def test_a_file_that_is_no_library_is_refused_in_one_line(tmp_path: Path, conten
     assert "\n" not in caught.value.message
 
 
-def test_without_kernels_and_without_a_compiler_that_is_what_it_says(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_without_kernels_and_without_a_gpu_that_is_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
     monkeypatch.delenv(environment.KERNELS_DIR, raising=False)
-    backend = importlib.import_module("gsplat.cuda._backend")
-    if backend._C is not None:
-        pytest.skip("gsplat's kernels are compiled here")
-    with pytest.raises(TrainerError, match="no nvcc"):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(TrainerError, match="no GPU to compile"):
         ensure_kernels()
-
-
-EXTENSION = """
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "gsplat_cuda", NULL, -1, NULL};
-PyMODINIT_FUNC PyInit_gsplat_cuda(void) {
-    PyObject *made = PyModule_Create(&module);
-    PyModule_AddIntConstant(made, "answer", 42);
-    return made;
-}
-"""
 
 
 def test_gsplat_finds_the_library_that_was_loaded_by_path(tmp_path: Path) -> None:
     source = tmp_path / "extension.c"
-    source.write_text(EXTENSION)
+    source.write_text(SOURCE.replace("ANSWER", "42"))
     include = sysconfig.get_path("include")
     if not (Path(include) / "Python.h").exists():
         pytest.skip("Python's headers are not installed")
@@ -69,7 +74,7 @@ def test_gsplat_finds_the_library_that_was_loaded_by_path(tmp_path: Path) -> Non
     if built.returncode:
         pytest.skip("no C compiler here")
     program = (
-        "from splat_trainer.kernels.load import ensure_kernels; ensure_kernels(); "
+        "from splat_trainer.kernels.ensure import ensure_kernels; ensure_kernels(); "
         "from gsplat.cuda._backend import _C; print(_C.answer)"
     )
     done = subprocess.run(

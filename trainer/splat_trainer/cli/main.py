@@ -14,6 +14,7 @@ from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.parser import build_parser
 from splat_trainer.cli.result import RunRecord, write_in_place
 from splat_trainer.contract import environment
+from splat_trainer.kernels.places import keep_other_caches_private
 from splat_trainer.report.machine import process_started
 
 _READER_GONE = 141  # what a shell shows for a process that SIGPIPE ended
@@ -50,6 +51,7 @@ def _run(argv: Sequence[str] | None, interruption: Interruption, record: RunReco
     # Read once, as torch is imported. OpenMP's threads else spin while they wait for each other:
     # beside other work, training on two cores of a CPU took eight times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_other_caches_private(os.environ)
     # Each command in a module of its own: `config` must not pay for torch.
     command = importlib.import_module(f"splat_trainer.cli.commands.{arguments.command}")
     return int(command.run(Invocation(arguments, os.environ, interruption, record)))

@@ -39,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_synth(commands)
     _add_config(commands)
     _add_doctor(commands)
+    _add_kernels(commands)
     return parser
 
 
@@ -131,6 +132,39 @@ def _add_doctor(commands: _Commands) -> None:
         default="auto",
         help="cuda: having no GPU is a fault; auto: it is only noted; cpu: no GPU is looked for.",
     )
+
+
+def _add_kernels(commands: _Commands) -> None:
+    parser = _add(commands, "kernels", "Build, check and clear a cache of compiled CUDA kernels.")
+    actions = parser.add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=_Parser
+    )
+    build = _add(actions, "build", "Compile gsplat's kernels into the cache; needs no GPU.")
+    build.add_argument(
+        "--architectures",
+        nargs="+",
+        required=True,
+        metavar="A.B",
+        help="Compute capabilities of the GPUs, such as 8.6 or 9.0+PTX.",
+    )
+    verify = _add(actions, "verify", "Read every build whole and compare it with its manifest.")
+    list_ = _add(actions, "list", "Say which builds there are.")
+    collect = _add(actions, "gc", "Delete builds, the longest unused first.")
+    for one in (build, verify, list_, collect):
+        one.add_argument("--cache", type=Path, required=True, metavar="FOLDER", help="The cache.")
+    for one in (build, collect):
+        one.add_argument(
+            "--max-bytes",
+            type=_whole(0, 2**63 - 1),
+            required=one is collect,
+            metavar="N",
+            help="Delete builds until the rest is within this size.",
+        )
+        one.add_argument(
+            "--in-use", nargs="+", default=[], metavar="KEY", help="Builds that stay in any case."
+        )
+    for one in (verify, list_, collect):
+        one.add_argument("--json", action="store_true", help="As one JSON document.")
 
 
 def _add(commands: _Commands, name: str, summary: str) -> argparse.ArgumentParser:

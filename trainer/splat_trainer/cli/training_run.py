@@ -21,6 +21,7 @@ from splat_trainer.contract import (
     TrainerError,
     layout,
 )
+from splat_trainer.kernels.ensure import kernels_used
 from splat_trainer.report.metrics import Metrics
 from splat_trainer.report.page import render_page
 from splat_trainer.report.previews import PreviewWriter
@@ -115,6 +116,7 @@ class TrainingRun:
             )
         finally:
             mirror.close()
+            self._record.note(kernels=kernels_used())
 
     def _checkpoint(self) -> Path | None:
         """The checkpoint to go on from; without --resume those of an earlier run must go."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import Gaussians
-from splat_trainer.kernels.load import ensure_kernels
+from splat_trainer.kernels.ensure import ensure_kernels
 from splat_trainer.rasterize.interface import LOW_PASS, NEAR_PLANE, Cameras, Rendering
 
 _TILE = 16

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 
 from splat_trainer.cli.diagnosis.finding import Finding, Verdict
-from splat_trainer.cli.diagnosis.gpu import look_for_gpu
+from splat_trainer.cli.diagnosis.gpu import capability, look_for_gpu
 from splat_trainer.cli.diagnosis.kernels import look_for_kernels
 from splat_trainer.cli.diagnosis.surroundings import (
     look_at_machine,
@@ -26,7 +26,7 @@ def run(invocation: Invocation) -> int:
     findings = [gpu]
     if arguments.device != "cpu":
         gpu_wanted = gpu.verdict is Verdict.OK or arguments.device == "cuda"
-        findings.append(look_for_kernels(invocation.environ, gpu_wanted))
+        findings.append(look_for_kernels(invocation.environ, gpu_wanted, capability()))
     findings += [
         look_at_packages(),
         look_at_versions(),

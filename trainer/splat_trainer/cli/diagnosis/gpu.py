@@ -37,6 +37,15 @@ def look_for_gpu(wanted: Device, dev: Path = Path("/dev")) -> Finding:
     return Finding("GPU", Verdict.NOTE, f"none, training would be slow on the CPU; {why}")
 
 
+def capability() -> tuple[int, int] | None:
+    """Compute capability of the GPU that is there; None without one."""
+    try:
+        import torch  # noqa: PLC0415
+    except ImportError:
+        return None
+    return torch.cuda.get_device_capability() if torch.cuda.is_available() else None
+
+
 def _refusal() -> str:
     import torch  # noqa: PLC0415
 

@@ -1,0 +1,29 @@
+"""Which builds of a cache go when it is to be smaller: the ones used longest ago."""
+
+from collections.abc import Collection, Sequence
+
+from splat_trainer.kernels.store import Entry, Store
+
+
+def to_remove(entries: Sequence[Entry], limit_bytes: int, in_use: Collection[str]) -> list[str]:
+    """Choose keys so that what stays is within the limit, as far as those in use allow it. Pure.
+
+    Builds that cannot be used go first: their room is wasted.
+    """
+    over = sum(entry.bytes for entry in entries) - limit_bytes
+    chosen: list[str] = []
+    for entry in sorted(entries, key=lambda e: (e.refused is None, e.last_used, e.key)):
+        if over <= 0:
+            break
+        if entry.key not in in_use:
+            chosen.append(entry.key)
+            over -= entry.bytes
+    return chosen
+
+
+def collect(store: Store, limit_bytes: int, in_use: Collection[str]) -> tuple[str, ...]:
+    """Delete what the limit wants gone; give the keys."""
+    chosen = to_remove(store.entries(), limit_bytes, in_use)
+    for key in chosen:
+        store.remove(key)
+    return tuple(chosen)

@@ -1,0 +1,58 @@
+"""What compiled kernels are made of: all that decides their content, and so their key.
+
+Two builds with equal ingredients are interchangeable; with others, the object may not load, or
+worse, load and compute wrongly.
+"""
+
+import hashlib
+import json
+from typing import Self
+
+from pydantic import Field
+
+from splat_trainer.contract.model import Document
+
+_DIGITS = 32
+"""Of the digest's 64, in a key: 128 bits are as good as all for telling builds apart."""
+
+
+class Runtime(Document):
+    """What kernels need to be loaded: what is true of the process that loads them."""
+
+    extension: str = Field(max_length=64, description="Distribution with the sources: gsplat.")
+    version: str = Field(max_length=64)
+    sources_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    torch: str = Field(max_length=128)
+    torch_git: str = Field(max_length=64, description="PyTorch's commit, empty if not told.")
+    cxx11_abi: bool
+    cuda: str = Field(max_length=32, description="That PyTorch was built for, or none.")
+    python: str = Field(max_length=64, description="Binary interface: cpython-312-x86_64-...")
+    flags: tuple[str, ...] = Field(max_length=64, description="Of the compilers.")
+
+
+class Ingredients(Document):
+    """All that decides what a build makes."""
+
+    runtime: Runtime
+    architectures: tuple[str, ...] = Field(max_length=32)
+    compiler: str = Field(max_length=256, description="nvcc's and the C++ compiler's versions.")
+
+    @property
+    def key(self) -> str:
+        """The content key: the name of the folder that holds the build."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+        return f"{self.runtime.extension}-{self.runtime.version}-{digest}".lower()
+
+    @classmethod
+    def of(cls, runtime: Runtime, architectures: tuple[str, ...], compiler: str) -> Self:
+        """Join what is loaded into, what is compiled for, and what compiles."""
+        return cls(runtime=runtime, architectures=architectures, compiler=compiler[:256])
+
+    def misfit(self, runtime: Runtime) -> str | None:
+        """Say in what these kernels differ from what a process can load; None if in nothing."""
+        for name in Runtime.model_fields:
+            ours, theirs = getattr(runtime, name), getattr(self.runtime, name)
+            if ours != theirs:
+                return f"built for {name} {theirs}, here is {ours}"
+        return None
