@@ -76,7 +76,26 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [get, list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
+  verbs: [create, list]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get]
+{{- if include "splat-operator.makesClaims" . }}
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
   verbs: [create]
+{{- end }}
+{{- end }}
+
+{{/* Whether the operator makes claims itself: in namespaces that nobody can name beforehand. */}}
+{{- define "splat-operator.makesClaims" -}}
+{{- if and .Values.kernelCache.create (not .Values.namespaces) }}true{{ end }}
+{{- end }}
+
+{{/* Whether nodes tell for which GPUs kernels are compiled, or where. */}}
+{{- define "splat-operator.watchesNodes" -}}
+{{- $cache := .Values.kernelCache }}
+{{- if or $cache.nodePath (and (include "splat-operator.kernelCacheClaim" .) (not $cache.architectures)) }}true{{ end }}
 {{- end }}
 
 {{/* Where `helm test` trains: a namespace that the operator serves. */}}

@@ -8,9 +8,11 @@ from typing import Any
 from splat_operator.act import paths
 from splat_operator.act.api_client import ApiClient, ApiError
 from splat_operator.act.event_body import event_body
+from splat_operator.act.warm_ups import WarmUps
 from splat_operator.api import names
-from splat_operator.decide import Action, CreateJob, Event, UpdateJob
-from splat_operator.world import Training
+from splat_operator.decide import Action, CreateJob, CreateWarmUp, Event, RedoWarmUp, UpdateJob
+from splat_operator.world import Job, Training
+from splat_operator.world.fields import mappings, text
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +26,7 @@ class Actor:
         """`instance` names this process in Events."""
         self._client = client
         self._instance = instance
+        self._warm_ups = WarmUps(client)
 
     async def act(self, action: Action, job_seen: Callable[[Raw], object]) -> None:
         """Carry out one action; the Job that results is shown to `job_seen`.
@@ -38,13 +41,16 @@ class Actor:
                 await self._client.apply(path, action.manifest, manager=names.MANAGER, force=True)
             )
             return
+        if isinstance(action, CreateWarmUp | RedoWarmUp):
+            await self._warm_ups.act(action, job_seen)
+            return
         path = paths.job(action.namespace, action.name)
         try:
             if isinstance(action, UpdateJob):
                 body = {"metadata": {"uid": action.uid}, "spec": dict(action.spec)}
                 job_seen(await self._client.merge(path, body, manager=names.MANAGER))
             else:
-                await self._client.delete(path, uid=action.uid)
+                await self._client.delete(path, uid=action.uid, owned_first=action.pods_first)
         except ApiError as error:
             if not (error.gone or error.conflict):
                 raise
@@ -77,6 +83,18 @@ class Actor:
         path = paths.training_status(namespace, name)
         await self._client.apply(path, body, manager=names.PROGRESS_MANAGER, force=False)
 
+    async def words_on(self, job: Job) -> str:
+        """Give why the Job controller gets no pod for a Job, in the API server's words.
+
+        They stand in the newest Event of its kind; empty where there is none.
+        """
+        selector = f"regarding.uid={job.uid},reason=FailedCreate"
+        found = await self._client.get(
+            paths.events(job.namespace), {"fieldSelector": selector, "limit": "20"}
+        )
+        events = sorted(mappings(found.get("items")), key=_when)
+        return text(events[-1].get("note")).removeprefix("Error creating: ") if events else ""
+
     async def tell(self, training: Training, event: Event) -> None:
         """Post an Event; one that is refused is only logged, as it is no more than news."""
         body = event_body(training, event, self._instance, datetime.now(UTC))
@@ -98,3 +116,10 @@ def _status_body(training: Training, status: Mapping[str, Any]) -> Raw:
         },
         "status": dict(status),
     }
+
+
+def _when(event: Mapping[str, Any]) -> str:
+    """Give when an Event was last told, in whichever field it says so."""
+    series = event.get("series")
+    last = series.get("lastObservedTime") if isinstance(series, Mapping) else None
+    return text(last or event.get("deprecatedLastTimestamp") or event.get("eventTime"))

@@ -65,9 +65,9 @@ class ApiClient:
         self._server = server.rstrip("/")
         self._count = count
 
-    async def get(self, path: str) -> Raw:
-        """Read an object."""
-        return await self._request("GET", path)
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Raw:
+        """Read an object, or the list that a query selects."""
+        return await self._request("GET", path, query=query)
 
     async def create(self, path: str, body: Mapping[str, Any]) -> Raw:
         """Make an object in a collection; a conflict if it is there."""
@@ -87,9 +87,10 @@ class ApiClient:
         query = {"fieldManager": manager}
         return await self._request("PATCH", path, body, content_type=_MERGE, query=query)
 
-    async def delete(self, path: str, *, uid: str) -> Raw:
-        """Delete one object and, in the background, what it owns; a conflict for a namesake."""
-        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+    async def delete(self, path: str, *, uid: str, owned_first: bool = False) -> Raw:
+        """Delete one object and what it owns, first or after it; a conflict for a namesake."""
+        order = "Foreground" if owned_first else "Background"
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": order}
         return await self._request("DELETE", path, options)
 
     async def _request(

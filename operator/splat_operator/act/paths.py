@@ -8,6 +8,16 @@ def job(namespace: str, name: str) -> str:
     return f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
 
 
+def jobs(namespace: str) -> str:
+    """Path of a namespace's Jobs."""
+    return f"/apis/batch/v1/namespaces/{namespace}/jobs"
+
+
+def claims(namespace: str) -> str:
+    """Path of a namespace's PersistentVolumeClaims."""
+    return f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+
+
 def training(namespace: str, name: str) -> str:
     """Path of one SplatTraining."""
     return f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{namespace}/{names.PLURAL}/{name}"

@@ -11,6 +11,21 @@ SHORT_NAME = "splat"
 TRAINING_LABEL = f"{GROUP}/training"
 """On a Job and its pods: the name of the SplatTraining that they belong to."""
 
+KERNELS_LABEL = f"{GROUP}/kernels"
+"""On a Job that compiles kernels and on its pods: the Job's name."""
+
+ACCESS_MODES_ANNOTATION = f"{GROUP}/access-modes"
+"""On a Job that compiles kernels: how the claim that it fills can be mounted."""
+
+CACHE_ANNOTATION = f"{GROUP}/kernel-cache"
+"""On such a Job: the cache that it fills, by its name for people."""
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+"""On every Job of ours and its pods, with MANAGER as its value: what is watched."""
+
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""On a Job: the queue whose admission decides when it may start."""
+
 PROGRESS_AUDIENCE = f"{GROUP}/progress"
 """The one audience that a trainer pod's token is good for."""
 

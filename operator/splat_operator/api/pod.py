@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from splat_operator.api.resource import ObjectName, Quantity, ResourceModel, rule, rules
+from splat_operator.api.storage import RelativePath
+from splat_trainer.contract.kernels import ARCHITECTURE_PATTERN
 
 
 class Resources(ResourceModel):
@@ -100,20 +102,60 @@ class EnvironmentVariable(ResourceModel):
 
 
 class KernelCache(ResourceModel):
-    """A volume with the CUDA kernels already compiled, mounted read-only."""
+    """Where the trainer finds its CUDA kernels compiled."""
 
-    claim_name: ObjectName = Field(
-        description="Name of the PersistentVolumeClaim, in the same namespace."
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "self.source != 'Image' || !(has(self.claimName) || has(self.path) || "
+                "has(self.architectures))",
+                "kernels in the image need no volume: leave claimName, path and architectures out",
+            ),
+            rule(
+                "!has(self.path) || has(self.claimName)", "path is a folder in claimName: give it"
+            ),
+        )
     )
-    path: str | None = Field(
+
+    source: Literal["Cache", "Image"] = Field(
+        "Cache",
+        description="Cache: on a volume, compiled there once by a Job without a GPU, before the "
+        "training starts. Image: compiled when the image was built, nothing is waited for.",
+    )
+    claim_name: ObjectName | None = Field(
         None,
-        max_length=1024,
-        pattern=r"^[^/.\x00-\x1f][^\x00-\x1f]*$",
-        description="Folder of the kernels in the volume. Default: its root.",
+        description="Name of the PersistentVolumeClaim, in the same namespace; trainers mount it "
+        "read-only. Default: the operator's setting.",
+    )
+    path: RelativePath | None = Field(
+        None, description="Folder of the cache in the volume. Default: its root."
+    )
+    architectures: (
+        Annotated[
+            tuple[Annotated[str, Field(pattern=ARCHITECTURE_PATTERN, max_length=9)], ...],
+            Field(min_length=1, max_length=16),
+        ]
+        | None
+    ) = Field(
+        None,
+        description='Compute capabilities to compile for, such as "9.0". Default: the '
+        "operator's setting, else those that the nodes' labels tell (GPU feature discovery).",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    on_miss: Literal["Build", "CompileInPod", "Fail"] | None = Field(
+        None,
+        description="When the kernels cannot be compiled into the cache. Build: wait and try "
+        "again. CompileInPod: start, and compile in the trainer's pod. Fail: the training has "
+        "failed. Default: the operator's setting, else Build.",
     )
 
 
 Affinity = Annotated[
+    dict[str, Any],
+    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+]
+
+PodTemplateOverrides = Annotated[
     dict[str, Any],
     WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
 ]

@@ -8,6 +8,7 @@ from splat_operator.api.pod import (
     Affinity,
     EnvironmentVariable,
     KernelCache,
+    PodTemplateOverrides,
     Resources,
     Toleration,
 )
@@ -23,6 +24,12 @@ from splat_operator.api.storage import Output, Source
 from splat_trainer.contract import TrainConfig
 
 _FIXED: dict[str, Any] = {IMMUTABLE: True}
+
+QueueName = Annotated[
+    str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+]
+"""The name of a Kueue LocalQueue, as the value of a label."""
+
 _DECIBEL_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,4})?$"
 
 TRAINING_RULES = (
@@ -158,8 +165,8 @@ class SplatTrainingSpec(ResourceModel):
     )
     kernel_cache: KernelCache | None = Field(
         None,
-        description="Volume with the CUDA kernels already compiled. Default: the operator's "
-        "setting, else none.",
+        description="Where the CUDA kernels are found compiled. Default: the operator's setting, "
+        "else nowhere: the pod compiles them when it starts.",
         json_schema_extra=_FIXED,
     )
     env: tuple[EnvironmentVariable, ...] | None = Field(
@@ -202,6 +209,20 @@ class SplatTrainingSpec(ResourceModel):
     )
     runtime_class_name: ObjectName | None = Field(
         None, description="RuntimeClass of the pod, such as nvidia.", json_schema_extra=_FIXED
+    )
+    pod_template_overrides: PodTemplateOverrides | None = Field(
+        None,
+        description="Merged into the pod's template as a strategic merge patch, for what has no "
+        "field here: metadata.labels, metadata.annotations, spec. What would loosen the "
+        "restricted Pod Security Standard, or change the trainer's command, its progress token "
+        "or what the operator owns, is refused with the field's name.",
+        json_schema_extra=_FIXED,
+    )
+    queue_name: QueueName | None = Field(
+        None,
+        description="Queue of Kueue that the Job is put into. When it starts and on which nodes "
+        "is then decided by Kueue.",
+        json_schema_extra=_FIXED,
     )
     suspend: bool = Field(
         False,

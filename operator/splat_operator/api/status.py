@@ -19,6 +19,7 @@ class Phase(StrEnum):
     """The state of a training in a word, derived from the conditions."""
 
     PENDING = "Pending"
+    PREPARING_KERNELS = "PreparingKernels"
     QUEUED = "Queued"
     RUNNING = "Running"
     SUSPENDED = "Suspended"
@@ -30,6 +31,7 @@ class ConditionType(StrEnum):
     """The conditions, in the order in which a training passes them."""
 
     ACCEPTED = "Accepted"
+    KERNELS_READY = "KernelsReady"
     SCHEDULED = "Scheduled"
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"
@@ -39,8 +41,9 @@ class Condition(ResourceModel):
     """One aspect of the training's state."""
 
     type: ConditionType = Field(
-        description="Accepted: the operator can act on the spec. Scheduled: the pod has a node. "
-        "Running: the trainer runs. Succeeded: Unknown until the end, then True or False."
+        description="Accepted: the operator can act on the spec. KernelsReady: the CUDA kernels "
+        "are compiled; Unknown where no cache is set. Scheduled: the pod has a node. Running: the "
+        "trainer runs. Succeeded: Unknown until the end, then True or False."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
     reason: str = Field(
@@ -112,6 +115,26 @@ class CheckpointEntry(ResourceModel):
     uri: str = Field(max_length=2048, description="Where it is.")
 
 
+class Kernels(ResourceModel):
+    """The CUDA kernels that the training used."""
+
+    source: str = Field(
+        max_length=16,
+        description="Cache, Image, Folder (a bare library in the cache's folder), or Compiled (by "
+        "the pod itself).",
+    )
+    key: str | None = Field(None, max_length=128, description="Their key in the cache.")
+    seconds: str | None = Field(
+        None, max_length=16, description="To find and load them, or to compile them."
+    )
+    seconds_saved: int | None = Field(
+        None, description="What compiling in the pod would have added, by the cache's own build."
+    )
+    refused: str | None = Field(
+        None, max_length=1024, description="Why the cache's own were not taken."
+    )
+
+
 class SplatTrainingStatus(ResourceModel):
     """What the operator has seen of the training. Rebuilt from Job and pods at any time."""
 
@@ -147,5 +170,13 @@ class SplatTrainingStatus(ResourceModel):
     node_name: str | None = Field(None, description="The node of that pod.")
     gpu: str | None = Field(None, max_length=128, description="The GPU that trained.")
     attempts: int | None = Field(None, description="Pods started so far.")
+    kernels: Kernels | None = Field(None, description="The CUDA kernels that it trained with.")
+    gpu_seconds: int | None = Field(
+        None,
+        description="GPUs times the seconds that pods held them, image pulls and retries included.",
+    )
+    gpu_seconds_until: Time | None = Field(
+        None, description="Up to when they are counted; what a pod held later comes on top."
+    )
     start_time: Time | None = Field(None, description="When the trainer first started.")
     completion_time: Time | None = Field(None, description="When the training ended.")

@@ -1,4 +1,4 @@
-"""What must be done about the Job."""
+"""What must be done about the Job, and about the Jobs that compile its kernels."""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ from splat_operator.api import ConditionType
 from splat_operator.api.spec import SplatTrainingSpec
 from splat_operator.decide.decision import Action, CreateJob, DeleteJob, UpdateJob
 from splat_operator.decide.job import job_manifest
+from splat_operator.decide.kernels import kernel_state, warm_up_actions
+from splat_operator.decide.pod_template import override_fault
 from splat_operator.world import Job, Training, World
 
 
@@ -17,10 +19,23 @@ def actions(world: World) -> tuple[Action, ...]:
     if training.finished:
         return _after_the_end(training, training.spec, job)
     if job is None:
-        return (CreateJob(job_manifest(world.installation, training, training.spec)),)
+        return _before_the_job(world, training.spec)
     if job.deleting or job.finished:
+        return warm_up_actions(world)
+    return (*_while_it_lives(training.spec, job), *warm_up_actions(world))
+
+
+def _before_the_job(world: World, spec: SplatTrainingSpec) -> tuple[Action, ...]:
+    """Have the kernels compiled first: no GPU is asked for while a compiler runs."""
+    if override_fault(world):
         return ()
-    return _update(job, _switches(training.spec, job))
+    kernels = kernel_state(world).holds
+    if spec.suspend and (kernels or spec.queue_name):
+        return ()
+    prepare = warm_up_actions(world)
+    if kernels or world.stopping:
+        return prepare
+    return (CreateJob(job_manifest(world.installation, world.training, spec)), *prepare)
 
 
 def _after_the_end(
@@ -42,10 +57,17 @@ def _after_the_end(
     return ()
 
 
-def _switches(spec: SplatTrainingSpec, job: Job) -> dict[str, Any]:
-    """Give the fields that follow the spec while the Job lives."""
-    wanted = {
-        "suspend": spec.suspend,
+def _while_it_lives(spec: SplatTrainingSpec, job: Job) -> tuple[Action, ...]:
+    """Let the Job follow the spec.
+
+    Whether a Job in a queue is suspended is Kueue's, which would start one again that we suspend:
+    so the user's `suspend` takes it out of the queue. It goes when its pod has saved its
+    checkpoint, and another one is put into the queue when the user resumes.
+    """
+    if spec.queue_name and spec.suspend:
+        return (DeleteJob(job.namespace, job.name, job.uid, pods_first=True),)
+    wanted: dict[str, Any] = {
+        "suspend": job.suspend if spec.queue_name else spec.suspend,
         "backoffLimit": spec.max_retries,
         "activeDeadlineSeconds": spec.active_deadline_seconds,
     }
@@ -54,7 +76,8 @@ def _switches(spec: SplatTrainingSpec, job: Job) -> dict[str, Any]:
         "backoffLimit": job.backoff_limit,
         "activeDeadlineSeconds": job.active_deadline_seconds,
     }
-    return {name: value for name, value in wanted.items() if value != current[name]}
+    changes = {name: value for name, value in wanted.items() if value != current[name]}
+    return _update(job, changes)
 
 
 def _update(job: Job, changes: dict[str, Any]) -> tuple[Action, ...]:

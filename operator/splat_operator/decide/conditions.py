@@ -6,9 +6,10 @@ from typing import Any
 
 from splat_operator.api import ConditionType, Phase
 from splat_operator.decide.decision import Situation
+from splat_operator.decide.kernels import kernel_state
 from splat_operator.decide.reasons import MEANINGS
 from splat_operator.decide.shown import shown_message, shown_time
-from splat_operator.world import Training
+from splat_operator.world import Training, World
 
 _PASSED = {
     ConditionType.ACCEPTED: ("Accepted", "the Job is made as the spec asks"),
@@ -17,17 +18,25 @@ _PASSED = {
 }
 
 
+Verdict = tuple[str, str, str]
+"""A condition's status, reason and message."""
+
+
 def conditions(
-    training: Training, where: Situation, *, placed: bool, now: datetime
+    world: World, where: Situation, *, placed: bool, now: datetime
 ) -> list[dict[str, Any]]:
     """Give all conditions, in order; `placed` is whether any pod has had a node."""
-    return [_condition(kind, training, where, placed, now) for kind in ConditionType]
+    return [_condition(kind, world, where, placed, now) for kind in ConditionType]
 
 
 def _condition(
-    kind: ConditionType, training: Training, where: Situation, placed: bool, now: datetime
+    kind: ConditionType, world: World, where: Situation, placed: bool, now: datetime
 ) -> dict[str, Any]:
-    status, reason, message = _verdict(kind, training, where, placed)
+    training = world.training
+    if kind is ConditionType.KERNELS_READY:
+        status, reason, message = _kernels_verdict(world, where)
+    else:
+        status, reason, message = _verdict(kind, training, where, placed)
     written = training.condition(kind)
     since = written.get("lastTransitionTime") if written.get("status") == status else None
     return {
@@ -40,9 +49,28 @@ def _condition(
     }
 
 
-def _verdict(
-    kind: ConditionType, training: Training, where: Situation, placed: bool
-) -> tuple[str, str, str]:
+def _kernels_verdict(world: World, where: Situation) -> Verdict:
+    """Say how it stands with the kernels, which is apart from where the training is.
+
+    Once the Job is made it stays as it was then: a node of a new kind, for which kernels are
+    compiled now, takes nothing from a training that runs.
+    """
+    blocked = (where.reason.value, where.message)
+    written = _as_written(world.training.condition(ConditionType.KERNELS_READY))
+    if MEANINGS[where.reason].holds is ConditionType.KERNELS_READY:
+        return ("False", *blocked)
+    if written and (world.job or MEANINGS[where.reason].holds is None):
+        return written
+    spec = world.training.spec
+    if spec is None:
+        return ("False", *blocked)
+    state = kernel_state(world)
+    if state.holds and spec.suspend and world.job is None:
+        return ("Unknown", *blocked)
+    return state.status, state.reason, state.message
+
+
+def _verdict(kind: ConditionType, training: Training, where: Situation, placed: bool) -> Verdict:
     holds = MEANINGS[where.reason].holds
     blocked = (where.reason.value, where.message)
     if holds is None:
@@ -55,7 +83,7 @@ def _verdict(
 
 def _verdict_at_the_end(
     kind: ConditionType, training: Training, where: Situation, placed: bool
-) -> tuple[str, str, str]:
+) -> Verdict:
     blocked = (where.reason.value, where.message)
     if kind is ConditionType.SUCCEEDED:
         good = MEANINGS[where.reason].phase is Phase.SUCCEEDED
@@ -67,7 +95,7 @@ def _verdict_at_the_end(
     return _as_written(training.condition(kind)) or ("False", *blocked)
 
 
-def _as_written(written: Mapping[str, Any]) -> tuple[str, str, str] | None:
+def _as_written(written: Mapping[str, Any]) -> Verdict | None:
     if written.get("status") not in ("True", "False"):
         return None
     return str(written["status"]), str(written.get("reason")), str(written.get("message"))

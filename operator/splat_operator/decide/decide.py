@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from splat_operator.decide.actions import actions
-from splat_operator.decide.decision import Decision
+from splat_operator.decide.decision import CreateJob, Decision
 from splat_operator.decide.ending import word_expected_by
+from splat_operator.decide.gpu_seconds import gpu_seconds
 from splat_operator.decide.situation import situation
 from splat_operator.decide.status import differs, events, status
 from splat_operator.world import Training, World
@@ -26,12 +27,17 @@ def decide(world: World, now: datetime) -> Decision:
     if where is None:
         wake_at = word_expected_by(world.job, now) if world.job else None
         return Decision(wake_at=wake_at)
-    wanted = status(world, where, now)
+    steps = actions(world)
+    has_job = not world.trouble and (
+        world.job is not None or any(isinstance(step, CreateJob) for step in steps)
+    )
+    wanted = status(world, where, now, has_job=has_job)
     if not differs(wanted, training.status):
-        return Decision(actions=actions(world), wake_at=where.wake_at)
+        return Decision(actions=steps, wake_at=where.wake_at)
     return Decision(
-        actions=actions(world),
-        status=wanted,
+        actions=steps,
+        # GPU time of a pod that runs on is no reason to write, but is told when there is one.
+        status={**wanted, **gpu_seconds(world, now)},
         events=events(world, where),
         wake_at=where.wake_at,
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from splat_operator.decide.reasons import Reason
+from splat_operator.world import ClaimTemplate
 
 Manifest = dict[str, Any]
 
@@ -15,6 +16,24 @@ class CreateJob:
     """Make the training's Job."""
 
     manifest: Manifest
+
+
+@dataclass(frozen=True)
+class CreateWarmUp:
+    """Make a Job that compiles kernels, and before it the claim, where a template is given and
+    the claim is not there."""
+
+    manifest: Manifest
+    claim_name: str = ""
+    claim_template: ClaimTemplate | None = None
+
+
+@dataclass(frozen=True)
+class RedoWarmUp:
+    """Do a Job that compiles again: delete the one of this uid, then make it anew."""
+
+    create: CreateWarmUp
+    uid: str
 
 
 @dataclass(frozen=True)
@@ -29,14 +48,15 @@ class UpdateJob:
 
 @dataclass(frozen=True)
 class DeleteJob:
-    """Delete the Job and its pods."""
+    """Delete the Job and its pods; with `pods_first` it stays until they have ended."""
 
     namespace: str
     name: str
     uid: str
+    pods_first: bool = False
 
 
-Action = CreateJob | UpdateJob | DeleteJob
+Action = CreateJob | UpdateJob | DeleteJob | CreateWarmUp | RedoWarmUp
 
 
 @dataclass(frozen=True)

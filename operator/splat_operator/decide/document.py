@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from splat_operator.api import ConditionType, Phase
-from splat_operator.decide.job import HOPELESS_EXIT_CODES
+from splat_operator.decide.failure_rules import HOPELESS_EXIT_CODES
+from splat_operator.decide.kernels.state import KERNEL_REASONS
 from splat_operator.decide.reasons import MEANINGS, Meaning, Reason
 from splat_trainer.contract import ExitCode
 
@@ -24,7 +25,8 @@ def decision_document() -> str:
             "The reason of the condition `Succeeded` tells where a training is; "
             "`kubectl get splattrainings -o wide` shows it as REASON. The conditions are passed "
             f"in the order {', '.join(ConditionType)}: the one at which a training is held is "
-            "False (`Succeeded`: Unknown), those before it are True.",
+            "False (`Succeeded`: Unknown), those before it are True. Only `KernelsReady` may say "
+            "otherwise of a training that goes on without: see below.",
             "",
             "## On the way",
             "",
@@ -37,6 +39,15 @@ def decision_document() -> str:
             "| reason | phase | when | what to do |",
             "| --- | --- | --- | --- |",
             *(_row(reason, meaning) for reason, meaning in ends.items()),
+            "",
+            "## Reasons of KernelsReady alone",
+            "",
+            "A training that waits for its kernels has one of the reasons above. Where it does "
+            "not wait, or has waited, the condition `KernelsReady` says:",
+            "",
+            "| reason | status and when |",
+            "| --- | --- |",
+            *(f"| `{reason}` | {when} |" for reason, when in KERNEL_REASONS.items()),
             "",
             "## What is tried again",
             "",

@@ -2,20 +2,15 @@
 
 from splat_operator.api import SplatTrainingSpec, names
 from splat_operator.decide.decision import Manifest
+from splat_operator.decide.failure_rules import failure_rules
 from splat_operator.decide.job_name import job_name
 from splat_operator.decide.pod_template import pod_template
-from splat_operator.world import TRAINER_CONTAINER, Installation, Training
-from splat_trainer.contract import ExitCode
+from splat_operator.world import Installation, Training
 
 MANAGED_BY = {
     "app.kubernetes.io/name": "splat-trainer",
-    "app.kubernetes.io/managed-by": "splat-operator",
+    names.MANAGED_BY_LABEL: names.MANAGER,
 }
-
-HOPELESS_EXIT_CODES = sorted(
-    code.value for code in ExitCode if code is not ExitCode.DONE and not code.retry_helps
-)
-"""The same run would end the same way: whatever is at fault lies outside of it."""
 
 
 def job_manifest(
@@ -23,16 +18,19 @@ def job_manifest(
 ) -> Manifest:
     """Give the Job that trains, controlled by its SplatTraining.
 
-    It has no ttlSecondsAfterFinished yet: that is set once the end is in the status.
+    It has no ttlSecondsAfterFinished yet: that is set once the end is in the status. One in a
+    queue is made suspended, and whose queue it is lets it start. Raises OverrideError where
+    `podTemplateOverrides` asks for what cannot be had.
     """
     labels = {**MANAGED_BY, names.TRAINING_LABEL: training.name}
+    queue = {names.QUEUE_LABEL: spec.queue_name} if spec.queue_name else {}
     job: Manifest = {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": job_name(training),
             "namespace": training.namespace,
-            "labels": labels,
+            "labels": {**labels, **queue},
             "ownerReferences": [
                 {
                     "apiVersion": names.API_VERSION,
@@ -45,35 +43,14 @@ def job_manifest(
             ],
         },
         "spec": {
-            "suspend": spec.suspend,
+            "suspend": spec.suspend or bool(spec.queue_name),
             "backoffLimit": spec.max_retries,
             # Required by podFailurePolicy, and keeps two pods from writing one output.
             "podReplacementPolicy": "Failed",
-            "podFailurePolicy": {"rules": _failure_rules()},
+            "podFailurePolicy": {"rules": failure_rules()},
             "template": pod_template(installation, training, spec, labels),
         },
     }
     if spec.active_deadline_seconds is not None:
         job["spec"]["activeDeadlineSeconds"] = spec.active_deadline_seconds
     return job
-
-
-def _failure_rules() -> list[Manifest]:
-    """Fail at once where trying again is hopeless; count no eviction, preemption or drain.
-
-    The first rule that matches wins (KEP-3329).
-    """
-    return [
-        {
-            "action": "FailJob",
-            "onExitCodes": {
-                "containerName": TRAINER_CONTAINER,
-                "operator": "In",
-                "values": HOPELESS_EXIT_CODES,
-            },
-        },
-        {
-            "action": "Ignore",
-            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
-        },
-    ]

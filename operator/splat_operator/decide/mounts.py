@@ -5,11 +5,11 @@ from typing import Any
 
 from splat_operator.api import SplatTrainingSpec, names
 from splat_operator.api.storage import ClaimLocation, Output, Source
-from splat_operator.world import Installation, KernelCacheClaim
+from splat_operator.decide.kernels.plan import KERNELS_FOLDER, KernelPlan
+from splat_operator.world import Installation
 
 SOURCE_FOLDER = "/data"
 OUTPUT_FOLDER = "/output"
-KERNELS_FOLDER = "/kernels"
 PROGRESS_FOLDER = "/var/run/splat"
 PROGRESS_TOKEN = f"{PROGRESS_FOLDER}/token"
 PROGRESS_CA = f"{PROGRESS_FOLDER}/ca.crt"
@@ -34,13 +34,12 @@ class Mounts:
         self.mounts.append({"name": name, "mountPath": path, **options})
 
 
-def mounts(installation: Installation, spec: SplatTrainingSpec) -> Mounts:
+def mounts(installation: Installation, spec: SplatTrainingSpec, kernels: KernelPlan) -> Mounts:
     """Give all that is mounted: what is read, what is written, and scratch."""
-    cache = _kernel_cache(installation, spec)
     found = Mounts(
         source=_place(spec.source, SOURCE_FOLDER),
         output=_place(spec.output, OUTPUT_FOLDER),
-        kernels=_inside(KERNELS_FOLDER, cache.path) if cache else None,
+        kernels=kernels.folder if kernels.cached else None,
     )
     # The root file system is read-only: downloads, archives and caches go here.
     found.add("tmp", "/tmp", {"emptyDir": {}})  # noqa: S108 - the pod's own volume
@@ -54,17 +53,11 @@ def mounts(installation: Installation, spec: SplatTrainingSpec) -> Mounts:
         found.add("source", SOURCE_FOLDER, _claim(source.claim_name), readOnly=True)
     if output:
         found.add("output", OUTPUT_FOLDER, _claim(output.claim_name))
-    if cache:
-        found.add("kernels", KERNELS_FOLDER, _claim(cache.claim_name), readOnly=True)
+    if kernels.cached:
+        found.add("kernels", KERNELS_FOLDER, kernels.volume, readOnly=True)
     if installation.progress_url:
         found.add("progress", PROGRESS_FOLDER, _progress_volume(), readOnly=True)
     return found
-
-
-def _kernel_cache(installation: Installation, spec: SplatTrainingSpec) -> KernelCacheClaim | None:
-    if spec.kernel_cache:
-        return KernelCacheClaim(spec.kernel_cache.claim_name, spec.kernel_cache.path or "")
-    return installation.kernel_cache if spec.resources.gpus else None
 
 
 def _place(location: Source | Output, folder: str) -> str:

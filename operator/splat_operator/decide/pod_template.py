@@ -7,12 +7,12 @@ from pydantic import BaseModel
 
 from splat_operator.api import SplatTrainingSpec, names
 from splat_operator.decide.decision import Manifest
+from splat_operator.decide.kernels.plan import KernelPlan, kernel_plan
 from splat_operator.decide.mounts import Mounts, mounts
+from splat_operator.decide.overrides import OverrideError, overridden
+from splat_operator.decide.restricted import container_security, pod_security
 from splat_operator.decide.trainer_environment import TERMINATION_MESSAGE, trainer_environment
-from splat_operator.world import TRAINER_CONTAINER, Installation, Training
-
-USER = 10001
-"""The trainer image's user and group."""
+from splat_operator.world import TRAINER_CONTAINER, Installation, Training, World
 
 GRACE_SECONDS = 120
 """From SIGTERM to SIGKILL: long enough to save a checkpoint and send it to an object store."""
@@ -24,51 +24,57 @@ def pod_template(
     spec: SplatTrainingSpec,
     labels: Mapping[str, str],
 ) -> Manifest:
-    """Give the template of the Job's pods."""
-    mounted = mounts(installation, spec)
+    """Give the template of the Job's pods; raises OverrideError."""
+    kernels = kernel_plan(installation, training)
+    mounted = mounts(installation, spec, kernels)
     metadata: Manifest = {"labels": dict(labels)}
     if installation.progress_url:
         metadata["annotations"] = {names.PROGRESS_CA_ANNOTATION: installation.progress_ca}
-    return {
+    template = {
         "metadata": metadata,
         "spec": {
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": GRACE_SECONDS,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": USER,
-                "runAsGroup": USER,
-                "fsGroup": USER,
-                # A volume of a million files is not walked through at each start.
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [_container(installation, training, spec, mounted)],
+            "securityContext": pod_security(),
+            "containers": [_container(installation, training, spec, mounted, kernels)],
             "volumes": mounted.volumes,
             **_placement(spec),
         },
     }
+    return overridden(template, spec.pod_template_overrides)
+
+
+def override_fault(world: World) -> str:
+    """Say what of `podTemplateOverrides` is refused; empty where nothing is."""
+    training, spec = world.training, world.training.spec
+    if spec is None or not spec.pod_template_overrides:
+        return ""
+    try:
+        pod_template(world.installation, training, spec, {})
+    except OverrideError as refused:
+        return str(refused)
+    return ""
 
 
 def _container(
-    installation: Installation, training: Training, spec: SplatTrainingSpec, mounted: Mounts
+    installation: Installation,
+    training: Training,
+    spec: SplatTrainingSpec,
+    mounted: Mounts,
+    kernels: KernelPlan,
 ) -> Manifest:
     container: Manifest = {
         "name": TRAINER_CONTAINER,
         "image": spec.image or installation.trainer_image,
         "args": trainer_arguments(spec, mounted),
-        "env": trainer_environment(installation, training, spec, mounted),
+        "env": trainer_environment(installation, training, spec, mounted, kernels),
         "resources": _resources(spec),
         "terminationMessagePath": TERMINATION_MESSAGE,
         # A trainer that died before it could say why: the end of its log says it.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(),
         "volumeMounts": mounted.mounts,
     }
     if spec.image_pull_policy:

@@ -15,9 +15,15 @@ class Reason(StrEnum):
     # On the way.
     INVALID_SPEC = "InvalidSpec"
     JOB_REFUSED = "JobRefused"
+    INVALID_OVERRIDES = "InvalidPodTemplateOverrides"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason
     CLAIM_NOT_FOUND = "ClaimNotFound"
+    COMPILING = "Compiling"
+    KERNELS_BLOCKED = "KernelsBlocked"
+    COMPILE_FAILED = "CompileFailed"
     SUSPENDED = "Suspended"
+    STOPPING = "Stopping"
+    QUEUED = "Queued"
     JOB_CREATED = "JobCreated"
     POD_NOT_CREATED = "PodNotCreated"
     UNSCHEDULABLE = "Unschedulable"
@@ -98,6 +104,12 @@ MEANINGS: dict[Reason, Meaning] = {
         "It is tried again, at longer and longer intervals.",
         "Read the API server's words in the message.",
     ),
+    Reason.INVALID_OVERRIDES: _blocks(
+        ConditionType.ACCEPTED,
+        "spec.podTemplateOverrides asks for what cannot be had: it would loosen the restricted Pod "
+        "Security Standard, or change what the operator owns.",
+        "Make the SplatTraining anew without the field that the message names.",
+    ),
     Reason.SECRET_NOT_FOUND: _blocks(
         ConditionType.ACCEPTED,
         "A Secret that the spec names is not there, or lacks a key. The pod waits and starts as "
@@ -111,11 +123,45 @@ MEANINGS: dict[Reason, Meaning] = {
         "soon as it is.",
         "Create the claim in the training's namespace.",
     ),
+    Reason.COMPILING: _waits(
+        ConditionType.KERNELS_READY,
+        "A Job without a GPU compiles the CUDA kernels into the cache, once for all trainings that "
+        "need them; they start together when it is done.",
+        "Nothing. `kubectl logs` of the Job that the message names shows the compiler.",
+        phase=Phase.PREPARING_KERNELS,
+    ),
+    Reason.KERNELS_BLOCKED: _blocks(
+        ConditionType.KERNELS_READY,
+        "The Job that compiles the kernels cannot start: no node, no image, no volume.",
+        "Read the scheduler's or the kubelet's words in the message.",
+        phase=Phase.PREPARING_KERNELS,
+    ),
+    Reason.COMPILE_FAILED: _blocks(
+        ConditionType.KERNELS_READY,
+        "Compiling the kernels failed; the message has the end of the compiler's log. It is tried "
+        "again after ten minutes, or as soon as the Job is deleted.",
+        "Check kernelCache.architectures, the cache's free space and the memory of the Job; or set "
+        "kernelCache.onMiss to CompileInPod.",
+        phase=Phase.PREPARING_KERNELS,
+    ),
     Reason.SUSPENDED: _waits(
         ConditionType.SCHEDULED,
         "spec.suspend is true: there is no pod, and no GPU is held.",
         "Set spec.suspend to false; the training goes on from its last checkpoint.",
         phase=Phase.SUSPENDED,
+    ),
+    Reason.STOPPING: _waits(
+        ConditionType.SCHEDULED,
+        "A pod of an earlier Job of this training has not ended; no second one is started beside "
+        "it.",
+        "Nothing; it has two minutes to save a checkpoint.",
+        told=False,
+    ),
+    Reason.QUEUED: _waits(
+        ConditionType.SCHEDULED,
+        "The Job is in the queue of spec.queueName and waits to be admitted by Kueue.",
+        "`kubectl get workloads` shows Kueue's side.",
+        phase=Phase.QUEUED,
     ),
     Reason.JOB_CREATED: _waits(
         ConditionType.SCHEDULED,
@@ -124,9 +170,9 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.POD_NOT_CREATED: _blocks(
         ConditionType.SCHEDULED,
-        "The Job has had no pod for 20 s: a quota or an admission policy refuses it. The Job "
-        "controller tries again.",
-        "Read the Job's Events: `kubectl describe job`; make room in the quota.",
+        "The Job has had no pod for 20 s: a quota or an admission policy refuses it, in the API "
+        "server's words in the message. The Job controller tries again.",
+        "Make room in the quota, or correct what the policy does not admit.",
     ),
     Reason.UNSCHEDULABLE: _blocks(
         ConditionType.SCHEDULED,

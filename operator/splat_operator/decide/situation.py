@@ -3,10 +3,12 @@
 from dataclasses import replace
 from datetime import datetime
 
-from splat_operator.api import ConditionType
+from splat_operator.api import ConditionType, SplatTrainingSpec
 from splat_operator.decide.deadline import missed_start, start_deadline
 from splat_operator.decide.decision import Situation
 from splat_operator.decide.ending import ending, failure_of
+from splat_operator.decide.kernels.state import kernel_state
+from splat_operator.decide.pod_template import override_fault
 from splat_operator.decide.reasons import MEANINGS, Reason
 from splat_operator.decide.waiting import (
     made,
@@ -14,7 +16,7 @@ from splat_operator.decide.waiting import (
     waiting_for_a_pod,
     waiting_to_start,
 )
-from splat_operator.world import World
+from splat_operator.world import Job, Pod, World
 
 _KUBELET_ALTERNATES = (Reason.IMAGE_PULL_BACK_OFF, Reason.CONTAINER_CONFIG_ERROR)
 """Reasons under which the kubelet says the same in turn in two ways."""
@@ -34,17 +36,13 @@ def _on_the_way(world: World, now: datetime) -> Situation:
     training, job = world.training, world.job
     if training.spec is None:
         return Situation(Reason.INVALID_SPEC, training.spec_error)
-    if job is None or job.deleting:
-        return _without_job(world)
     pod = world.pods[-1] if world.pods else None
+    if job is None or job.deleting:
+        return _without_job(world, pod, now)
     if job.suspend:
-        stopping = pod is not None and not pod.ended
-        return Situation(
-            Reason.SUSPENDED,
-            f"waiting for pod {pod.name} to stop" if pod and stopping else "spec.suspend is true",
-        )
+        return _suspended(training.spec, job, pod)
     if pod is None:
-        return waiting_for_a_pod(training, job, now)
+        return waiting_for_a_pod(world, job, now)
     if pod.phase == "Failed":
         failure = failure_of(pod)
         return Situation(
@@ -57,12 +55,36 @@ def _on_the_way(world: World, now: datetime) -> Situation:
     )
 
 
-def _without_job(world: World) -> Situation:
+def _suspended(spec: SplatTrainingSpec, job: Job, pod: Pod | None) -> Situation:
+    """Say by whom the Job is held: by the user, or by the queue."""
+    if pod and not pod.ended:
+        why = "preempted" if spec.queue_name and not spec.suspend else "suspended"
+        words = f"{why}; waiting for pod {pod.name} to stop"
+    else:
+        words = "spec.suspend is true"
+    if spec.suspend or not spec.queue_name:
+        return Situation(Reason.SUSPENDED, words)
+    if pod is None or pod.ended:
+        words = f"Job {job.name} waits in queue {spec.queue_name}"
+    return Situation(Reason.QUEUED, words)
+
+
+def _without_job(world: World, pod: Pod | None, now: datetime) -> Situation:
     spec, trouble = world.training.spec, world.trouble
     if trouble:
         return Situation(Reason.JOB_REFUSED, f"{trouble.reason}: {trouble.message}")
+    fault = override_fault(world)
+    if fault:
+        return Situation(Reason.INVALID_OVERRIDES, fault)
+    stopping = pod if pod and not pod.ended else next(iter(world.stopping), None)
     if spec and spec.suspend:
-        return Situation(Reason.SUSPENDED, "spec.suspend is true")
+        words = f"waiting for pod {stopping.name} to stop" if stopping else "spec.suspend is true"
+        return Situation(Reason.SUSPENDED, words)
+    kernels = kernel_state(world, now).holds if world.job is None else None
+    if kernels:
+        return kernels
+    if stopping:
+        return Situation(Reason.STOPPING, f"waiting for pod {stopping.name} to stop")
     return made(world.training)
 
 

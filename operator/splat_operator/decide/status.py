@@ -8,7 +8,9 @@ from splat_operator.api import ConditionType
 from splat_operator.decide.conditions import conditions
 from splat_operator.decide.decision import Event, Situation
 from splat_operator.decide.ending import telling_pod
+from splat_operator.decide.gpu_seconds import gpu_seconds
 from splat_operator.decide.job_name import job_name
+from splat_operator.decide.kernels import kernels_used
 from splat_operator.decide.outcome import outcome
 from splat_operator.decide.progress import at_the_end
 from splat_operator.decide.reasons import MEANINGS
@@ -16,23 +18,33 @@ from splat_operator.decide.shown import shown_message, shown_time
 from splat_operator.world import World
 from splat_operator.world.fields import mapping
 
-_KEPT = ("jobName", "podName", "nodeName", "startTime", "result", "outputs", "checkpoint", "gpu")
+_KEPT = (
+    *("jobName", "podName", "nodeName", "startTime", "result", "outputs", "checkpoint", "gpu"),
+    *("kernels", "gpuSeconds", "gpuSecondsUntil"),
+)
 """What stays written though the world no longer shows it: pods and Jobs come and go."""
 
 
-def status(world: World, where: Situation, now: datetime) -> dict[str, Any]:
-    """Give all of `status` but the progress that the endpoint writes."""
+def status(world: World, where: Situation, now: datetime, *, has_job: bool) -> dict[str, Any]:
+    """Give all of `status` but the progress that the endpoint writes.
+
+    `has_job` is whether the Job is there, or is being made now.
+    """
     training, written = world.training, world.training.status
     phase = MEANINGS[where.reason].phase
     placed = any(pod.node_name for pod in world.pods) or bool(written.get("nodeName"))
     whole: dict[str, Any] = {
         "observedGeneration": training.generation,
         "phase": phase.value,
-        "conditions": conditions(training, where, placed=placed, now=now),
+        "conditions": conditions(world, where, placed=placed, now=now),
         **{name: written[name] for name in _KEPT if name in written},
-        **_seen(world),
+        **_seen(world, has_job),
         **outcome(training.spec, world.pods),
+        **gpu_seconds(world),
     }
+    kernels = kernels_used(world)
+    if kernels:
+        whole["kernels"] = kernels
     attempts = _attempts(world)
     if attempts:
         whole["attempts"] = attempts
@@ -62,9 +74,9 @@ def events(world: World, where: Situation) -> tuple[Event, ...]:
     return (Event(where.reason, shown_message(where.message), meaning.warning),)
 
 
-def _seen(world: World) -> dict[str, Any]:
+def _seen(world: World, has_job: bool) -> dict[str, Any]:
     seen: dict[str, Any] = {}
-    if world.training.spec and not world.trouble:
+    if has_job:
         seen["jobName"] = job_name(world.training)
     placed = [pod for pod in world.pods if pod.node_name]
     if placed:

@@ -4,6 +4,7 @@ from typing import Any
 
 from splat_operator.api import SplatTrainingSpec
 from splat_operator.api.storage import S3Location
+from splat_operator.decide.kernels.plan import KernelPlan
 from splat_operator.decide.mounts import PROGRESS_CA, PROGRESS_TOKEN, Mounts
 from splat_operator.world import Installation, Training
 from splat_trainer.contract import environment
@@ -21,12 +22,22 @@ Variable = dict[str, Any]
 
 
 def trainer_environment(
-    installation: Installation, training: Training, spec: SplatTrainingSpec, mounted: Mounts
+    installation: Installation,
+    training: Training,
+    spec: SplatTrainingSpec,
+    mounted: Mounts,
+    kernels: KernelPlan,
 ) -> list[Variable]:
     """Give the variables: the operator's first, the user's own after them."""
-    variables = [_value(environment.RESULT_PATH, TERMINATION_MESSAGE)]
+    variables = [
+        _value(environment.RESULT_PATH, TERMINATION_MESSAGE),
+        _value(environment.RUN_ID, training.uid),
+    ]
     if mounted.kernels:
-        variables.append(_value(environment.KERNELS_DIR, mounted.kernels))
+        variables += [
+            _value(environment.KERNELS_DIR, mounted.kernels),
+            _value(environment.KERNELS_ON_MISS, "fail" if kernels.on_miss == "Fail" else "compile"),
+        ]
     if installation.progress_url:
         path = f"/v1/namespaces/{training.namespace}/trainings/{training.name}/progress"
         variables += [

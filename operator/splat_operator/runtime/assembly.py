@@ -19,7 +19,7 @@ from splat_operator.progress import (
     TokenReviewer,
 )
 from splat_operator.runtime.connection import open_session
-from splat_operator.runtime.handlers import ALL_WATCHED, registry
+from splat_operator.runtime.handlers import registry, watched_paths
 from splat_operator.runtime.health import HealthServer
 from splat_operator.runtime.key_queue import KeyQueue
 from splat_operator.runtime.kopf_settings import kopf_settings
@@ -30,7 +30,7 @@ from splat_operator.runtime.settings import Settings
 from splat_operator.runtime.store import Key, Store
 from splat_operator.runtime.sweep import Sweeper
 from splat_operator.runtime.watches import Watches
-from splat_operator.world import Installation, KernelCacheClaim
+from splat_operator.world import ClaimTemplate, Installation, KernelCacheSettings
 
 
 async def operate(
@@ -43,15 +43,13 @@ async def operate(
         reconciler = Reconciler(store, actor, lambda: _installation(settings, trust()), metrics)
         queue = KeyQueue(reconciler.reconcile)
         sweeper = Sweeper(store, queue, client)
-        watched = {
-            one.path(namespace): one
-            for one in ALL_WATCHED
-            for namespace in settings.namespaces or (None,)
-        }
+        watched = watched_paths(settings.namespaces, settings.watches_nodes)
         watches = Watches(
             frozenset(watched), lambda path, since: sweeper.start(watched[path], since)
         )
         metrics.watch_store(store.phases, watches.ages)
+        metrics.kernels.watch_caches(store.kernels.cache_bytes)
+        store.kernels.told = metrics.kernels.build_ended
         leader = Leader(client, settings.namespace, settings.lease_name, _identity())
         health = HealthServer(
             settings.http_port,
@@ -71,7 +69,9 @@ async def operate(
         )
         watch = asyncio.create_task(
             kopf.operator(
-                registry=registry(store, queue, lambda: _kopf_session(info, watches)),
+                registry=registry(
+                    store, queue, lambda: _kopf_session(info, watches), settings.watches_nodes
+                ),
                 settings=kopf_settings(),
                 clusterwide=not settings.namespaces,
                 namespaces=settings.namespaces,
@@ -122,12 +122,30 @@ async def _progress(
 
 
 def _installation(settings: Settings, trust: str) -> Installation:
-    claim = settings.kernel_cache_claim
     return Installation(
         trainer_image=settings.trainer_image,
         progress_url=settings.progress_url,
         progress_ca=trust,
-        kernel_cache=KernelCacheClaim(claim, settings.kernel_cache_path) if claim else None,
+        kernel_cache=_kernel_cache(settings),
+    )
+
+
+def _kernel_cache(settings: Settings) -> KernelCacheSettings:
+    template = ClaimTemplate(
+        size=settings.kernel_cache_claim_size,
+        access_modes=settings.kernel_cache_claim_access_modes,
+        storage_class=settings.kernel_cache_claim_storage_class,
+    )
+    return KernelCacheSettings(
+        in_image=settings.kernel_cache_in_image,
+        claim_name=settings.kernel_cache_claim,
+        path=settings.kernel_cache_path,
+        node_path=settings.kernel_cache_node_path,
+        claim_template=template if template.size else None,
+        architectures=settings.kernel_cache_architectures,
+        on_miss=settings.kernel_cache_on_miss,
+        max_bytes=settings.kernel_cache_max_size,
+        resources=settings.kernel_cache_resources,
     )
 
 

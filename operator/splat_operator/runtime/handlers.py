@@ -4,7 +4,7 @@ There are no change handlers, timers or daemons, because each of them would put 
 annotation of kopf's on every object.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,21 @@ import kopf
 
 from splat_operator.api import names
 from splat_operator.runtime.key_queue import KeyQueue
-from splat_operator.runtime.store import Key, Store
+from splat_operator.runtime.keys import Key
+from splat_operator.runtime.seeing import Seeing
+from splat_operator.runtime.store import Store
 
-Take = Callable[[Mapping[str, Any]], Key | None]
+Take = Callable[[Mapping[str, Any]], Iterable[Key]]
+"""Takes in an object; gives the trainings for which that is news."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """A resource that is watched; `selector` is the label that its objects of interest have."""
+    """A resource that is watched; `selector` is the label that its objects of interest have.
+
+    It is the same for Jobs that train and for those that compile kernels: a resource is watched
+    once, and one selector cannot name two labels of which an object has either.
+    """
 
     group: str
     version: str
@@ -37,20 +44,33 @@ class Watched:
 
 
 TRAININGS = Watched(names.GROUP, names.VERSION, names.PLURAL)
-JOBS = Watched("batch", "v1", "jobs", names.TRAINING_LABEL)
-PODS = Watched("", "v1", "pods", names.TRAINING_LABEL)
+JOBS = Watched("batch", "v1", "jobs", f"{names.MANAGED_BY_LABEL}={names.MANAGER}")
+PODS = Watched("", "v1", "pods", f"{names.MANAGED_BY_LABEL}={names.MANAGER}")
+NODES = Watched("", "v1", "nodes")
+"""Watched only where nobody says for which GPUs kernels are to be compiled."""
 ALL_WATCHED = (TRAININGS, JOBS, PODS)
 
 
+def watched_paths(namespaces: tuple[str, ...], nodes: bool) -> dict[str, Watched]:
+    """Give all that is watched by its path; no namespaces: everywhere."""
+    places: tuple[str | None, ...] = namespaces or (None,)
+    paths = {one.path(place): one for one in ALL_WATCHED for place in places}
+    return {**paths, NODES.path(None): NODES} if nodes else paths
+
+
 def registry(
-    store: Store, queue: KeyQueue, login: Callable[[], kopf.AiohttpSession]
+    store: Store, queue: KeyQueue, login: Callable[[], kopf.AiohttpSession], nodes: bool = False
 ) -> kopf.OperatorRegistry:
-    """Give the handlers that feed the store and the queue."""
+    """Give the handlers that feed the store and the queue; with `nodes`, from nodes too."""
     handlers = kopf.OperatorRegistry()
     news: set[Key] = set()
-    _feed(handlers, TRAININGS, store.see_training, store.forget_training, news, queue)
-    _feed(handlers, JOBS, store.see_job, store.forget_job, news, queue)
-    _feed(handlers, PODS, store.see_pod, store.forget_pod, news, queue)
+    seeing = Seeing(store)
+    _feed(handlers, TRAININGS, seeing.training, seeing.no_training, news, queue)
+    _feed(handlers, JOBS, seeing.job, seeing.no_job, news, queue)
+    _feed(handlers, PODS, seeing.pod, seeing.no_pod, news, queue)
+    if nodes:
+        kernels = store.kernels
+        _feed(handlers, NODES, kernels.see_node, kernels.forget_node, news, queue)
 
     async def log_in(**_: Any) -> kopf.AiohttpSession:
         return login()
@@ -75,14 +95,11 @@ def _feed(
     """
 
     async def take_in(body: kopf.Body, **_: Any) -> None:
-        key = see(dict(body))
-        if key is not None:
-            news.add(key)
+        news.update(see(dict(body)))
 
     async def pass_on(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] == "DELETED":
-            key = forget(event["object"])
-            if key is not None:
+            for key in forget(event["object"]):
                 queue.add(key)
         while news:
             queue.add(news.pop())

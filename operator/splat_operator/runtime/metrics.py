@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from splat_operator.api import Phase
+from splat_operator.runtime.kernel_metrics import KernelMetrics
 from splat_operator.world import Training
 from splat_operator.world.fields import mapping, moment
 
@@ -75,6 +76,12 @@ class Metrics:
             "Pods that trainings which have ended took.",
             registry=self.registry,
         )
+        self._gpu_seconds = Counter(
+            "splat_training_gpu_seconds",
+            "GPUs times the seconds that pods of trainings which have ended held them.",
+            registry=self.registry,
+        )
+        self.kernels = KernelMetrics(self.registry)
 
     def watch_store(
         self, phases: Callable[[], Iterable[str]], watch_ages: Callable[[], Mapping[str, float]]
@@ -103,6 +110,8 @@ class Metrics:
         )
         self._ended.labels(phase=status["phase"], reason=reason).inc()
         self._attempts.inc(status.get("attempts", 0))
+        self._gpu_seconds.inc(status.get("gpuSeconds", 0))
+        self.kernels.used(mapping(status, "kernels"))
         started, ended = moment(status.get("startTime")), moment(status.get("completionTime"))
         if started and ended:
             self._seconds.observe((ended - started).total_seconds())

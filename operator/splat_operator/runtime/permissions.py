@@ -34,9 +34,17 @@ TRAINING_RULES: tuple[Rule, ...] = (
         "verbs": ["get", "list", "watch", "create", "patch", "delete"],
     },
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
-    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+    # Listed to learn why the Job controller gets no pod, which stands nowhere else.
+    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "list"]},
+    # How a kernel cache can be mounted.
+    {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["get"]},
 )
 """In every namespace whose trainings are served: a ClusterRole, or a Role in each."""
+
+CLAIM_RULES: tuple[Rule, ...] = (
+    {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["create"]},
+)
+"""Beside them, where the operator makes the claims of kernel caches itself."""
 
 CLUSTER_RULES: tuple[Rule, ...] = (
     # Who posts progress: TokenReview has no namespace.
@@ -47,6 +55,11 @@ CLUSTER_RULES: tuple[Rule, ...] = (
     },
 )
 """In a ClusterRole, also where the operator serves named namespaces only."""
+
+NODE_RULES: tuple[Rule, ...] = (
+    {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]},
+)
+"""Beside them, where the labels of nodes tell for which GPUs kernels are compiled."""
 
 
 def own_namespace_rules(progress_secret: str, lease: str) -> tuple[Rule, ...]:

@@ -2,14 +2,17 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from splat_operator.act import Actor, ApiError
 from splat_operator.api import ConditionType, Phase
-from splat_operator.decide import CreateJob, Decision, decide
+from splat_operator.decide import CreateJob, CreateWarmUp, Decision, decide, podless_job
+from splat_operator.runtime.keys import Key
 from splat_operator.runtime.metrics import Metrics
-from splat_operator.runtime.store import Key, Store
+from splat_operator.runtime.seeing import Seeing
+from splat_operator.runtime.store import Store
 from splat_operator.world import Installation, Trouble, World
 
 logger = logging.getLogger(__name__)
@@ -27,6 +30,7 @@ class Reconciler:
     ) -> None:
         """`installation` is asked each time: certificates change."""
         self._store = store
+        self._seeing = Seeing(store)
         self._actor = actor
         self._installation = installation
         self._metrics = metrics
@@ -47,11 +51,14 @@ class Reconciler:
             self._troubles.pop(key, None)
             return None
         now = datetime.now(UTC)
+        podless = podless_job(world, now)
+        if podless:
+            world = replace(world, job_words=await self._actor.words_on(podless))
         decision = decide(world, now)
         try:
             for action in decision.actions:
                 logger.info("%s", type(action).__name__, extra={"training": str(key)})
-                await self._actor.act(action, self._store.see_job)
+                await self._actor.act(action, self._seeing.job)
                 if isinstance(action, CreateJob):
                     self._metrics.job_made(world.training, now)
         except ApiError as error:
@@ -73,7 +80,7 @@ class Reconciler:
         """What the API server will not take is told in the resource, not only in a log."""
         trouble = Trouble(error.reason, error.message)
         self._troubles[key] = trouble
-        troubled = World(world.installation, world.training, world.job, world.pods, trouble)
+        troubled = replace(world, trouble=trouble)
         await self._tell(key, troubled, decide(troubled, datetime.now(UTC)))
 
     async def _tell(self, key: Key, world: World, decision: Decision) -> None:
@@ -90,7 +97,7 @@ class Reconciler:
 
 
 def _made_a_job(decision: Decision) -> bool:
-    return any(isinstance(action, CreateJob) for action in decision.actions)
+    return any(isinstance(action, CreateJob | CreateWarmUp) for action in decision.actions)
 
 
 def _is_end(status: Mapping[str, Any] | None) -> bool:

@@ -1,7 +1,10 @@
 """What the operator is started with: each setting is a flag and an environment variable."""
 
 import argparse
+import json
+import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,6 +16,8 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+
+from splat_trainer.contract.kernels import ARCHITECTURE_PATTERN
 
 ENVIRONMENT_PREFIX = "SPLAT_OPERATOR_"
 _OWN_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -26,6 +31,32 @@ def _split(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
+
+
+def _json(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("is no JSON") from None
+
+
+_UNITS = {
+    "": 1,
+    **{letter: 1000**power for power, letter in enumerate("kMGTP", start=1)},
+    **{f"{letter}i": 1024**power for power, letter in enumerate("KMGTP", start=1)},
+}
+
+
+def _bytes(value: object) -> object:
+    """Read a size as Kubernetes writes it: 4Gi, 500M."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kMGTP]|[KMGTP]i|)", value)
+    if found is None:
+        raise ValueError(f"{value} is no size: give one such as 4Gi")
+    return int(Decimal(found[1]) * _UNITS[found[2]])
 
 
 class Settings(BaseModel):
@@ -62,12 +93,52 @@ class Settings(BaseModel):
     http_port: int = Field(
         8080, ge=1, le=65535, description="Port of /healthz, /readyz and /metrics (HTTP)."
     )
+    kernel_cache_in_image: bool = Field(
+        False, description="The trainer image has its kernels: no cache is needed, none is filled."
+    )
     kernel_cache_claim: str = Field(
         "",
-        description="PersistentVolumeClaim with compiled kernels, in each training's namespace, "
+        description="PersistentVolumeClaim for compiled kernels, in each training's namespace, "
         "for trainings that name none. Empty: none.",
     )
     kernel_cache_path: str = Field("", description="Folder of the kernels in that claim.")
+    kernel_cache_claim_size: str = Field(
+        "",
+        description="Size of that claim, such as 5Gi: the operator makes it where it is not "
+        "there. Empty: it does not.",
+        pattern=r"^([0-9]+(\.[0-9]+)?(m|[kKMGTPE]i?)?)?$",
+    )
+    kernel_cache_claim_access_modes: Annotated[
+        tuple[Literal["ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"], ...],
+        BeforeValidator(_split),
+    ] = Field(("ReadWriteMany",), description="How a claim that it makes can be mounted.")
+    kernel_cache_claim_storage_class: str = Field(
+        "", description="Storage class of a claim that it makes. Empty: the cluster's default."
+    )
+    kernel_cache_node_path: str = Field(
+        "",
+        description="Folder of each node for compiled kernels, instead of a claim; in it one for "
+        "each namespace. Pod Security admits it in privileged namespaces only.",
+        pattern=r"^(/[^/\x00-\x1f].*)?$",
+    )
+    kernel_cache_architectures: Annotated[
+        tuple[Annotated[str, Field(pattern=ARCHITECTURE_PATTERN)], ...], BeforeValidator(_split)
+    ] = Field(
+        (),
+        description="Compute capabilities to compile for, such as 8.0,9.0. Empty: those that "
+        "labels of nodes tell (GPU feature discovery).",
+    )
+    kernel_cache_on_miss: Literal["Build", "CompileInPod", "Fail"] = Field(
+        "Build", description="What to do when compiling into the cache fails; as in the resource."
+    )
+    kernel_cache_max_size: Annotated[int | None, BeforeValidator(_bytes), Field(ge=1)] = Field(
+        None,
+        description="Most that a cache may hold, such as 4Gi: what is longest unused, and by no "
+        "training needed, is deleted. Empty: no limit.",
+    )
+    kernel_cache_resources: Annotated[dict[str, Any], BeforeValidator(_json)] = Field(
+        {}, description="Resources of the pods that compile, in JSON, as a container has them."
+    )
     leader_election: bool = Field(
         True, description="Act only while holding the Lease; needed for more than one replica."
     )
@@ -80,6 +151,14 @@ class Settings(BaseModel):
         "json", description="json: one object a line, for a log collector; text: for people."
     )
 
+    @property
+    def watches_nodes(self) -> bool:
+        """Whether nodes tell for which GPUs kernels are compiled, or where."""
+        return bool(
+            self.kernel_cache_node_path
+            or (self.kernel_cache_claim and not self.kernel_cache_architectures)
+        )
+
     @model_validator(mode="after")
     def _knows_its_own_namespace(self) -> Self:
         if (self.progress_url or self.leader_election) and not self.namespace:
@@ -87,6 +166,20 @@ class Settings(BaseModel):
                 "namespace is not set and no service account tells it: give --namespace, or "
                 "switch off progress and leader election"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_place_for_kernels(self) -> Self:
+        places = {
+            "kernel-cache-in-image": self.kernel_cache_in_image,
+            "kernel-cache-claim": self.kernel_cache_claim,
+            "kernel-cache-node-path": self.kernel_cache_node_path,
+        }
+        given = [f"--{name}" for name, place in places.items() if place]
+        if len(given) > 1:
+            raise ValueError(f"give one of {' and '.join(given)}")
+        if self.kernel_cache_claim_size and not self.kernel_cache_claim:
+            raise ValueError("--kernel-cache-claim-size is of --kernel-cache-claim: give it too")
         return self
 
 

@@ -7,21 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from splat_operator.api import names
-from splat_operator.decide import job_name
+from splat_operator.decide import job_name, kernel_plan
+from splat_operator.runtime.kernel_store import KernelStore
+from splat_operator.runtime.keys import Key
 from splat_operator.world import Installation, Job, Pod, Training, Trouble, World
 from splat_operator.world.fields import mapping, text
 
+__all__ = ["Key", "Sighting", "Store", "version_of"]
+
 _METADATA = ("namespace", "name", "uid", "generation", "creationTimestamp", "deletionTimestamp")
-
-
-class Key(NamedTuple):
-    """A SplatTraining's namespace and name."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
 
 
 class Sighting(NamedTuple):
@@ -87,13 +81,14 @@ class Store:
 
     def __init__(self) -> None:
         self._families: dict[Key, _Family] = {}
+        self.kernels = KernelStore()
 
     def see_training(self, raw: Mapping[str, Any]) -> Key | None:
         """Take in a SplatTraining."""
         metadata = mapping(raw, "metadata")
         key = Key(text(metadata.get("namespace")), text(metadata.get("name")))
         family = self._families.setdefault(key, _Family())
-        version = _version(metadata)
+        version = version_of(metadata)
         uid = text(metadata.get("uid"))
         known = family.training
         if known and known.uid == uid and known.version >= version:
@@ -109,6 +104,7 @@ class Store:
         family = self._families.get(key)
         if family and family.training and family.training.uid == metadata.get("uid"):
             family.training = None
+            self.kernels.drop(key)
             self._tidy(key, family)
         return key
 
@@ -117,7 +113,7 @@ class Store:
         key, metadata = _owner_key(raw)
         job = Job.from_api(raw)
         known = self._families.setdefault(key, _Family()).jobs
-        return key if _newer(known, _version(metadata), job) else None
+        return key if _newer(known, version_of(metadata), job) else None
 
     def forget_job(self, raw: Mapping[str, Any]) -> Key | None:
         """Take in that a Job is gone."""
@@ -133,7 +129,7 @@ class Store:
         key, metadata = _owner_key(raw)
         pod = Pod.from_api(raw)
         known = self._families.setdefault(key, _Family()).pods
-        return key if _newer(known, _version(metadata), pod) else None
+        return key if _newer(known, version_of(metadata), pod) else None
 
     def forget_pod(self, raw: Mapping[str, Any]) -> Key | None:
         """Take in that a pod is gone."""
@@ -151,7 +147,16 @@ class Store:
             return None
         training = family.training.read()
         job = _own_job(training, family)
-        return World(installation, training, job, _own_pods(job, family), trouble)
+        plan = kernel_plan(installation, training, self.kernels.nodes)
+        return World(
+            installation,
+            training,
+            job,
+            _own_pods(job, family),
+            trouble,
+            self.kernels.seen_for(key, plan, over=training.finished),
+            _stopping(training, job, family),
+        )
 
     def own_running_pod(self, key: Key, pod_uid: str) -> str:
         """Give the uid of the training that the pod works for now; empty where it does not.
@@ -243,6 +248,19 @@ def _own_pods(job: Job | None, family: _Family) -> tuple[Pod, ...]:
     return tuple(sorted(own, key=lambda pod: (str(pod.created_at), pod.name)))
 
 
+def _stopping(training: Training, job: Job | None, family: _Family) -> tuple[Pod, ...]:
+    """Give the pods of an earlier Job of this training that have not ended.
+
+    Of a Job that is gone the name is left, and that holds the training's uid.
+    """
+    name, uid = job_name(training), job.uid if job else ""
+    return tuple(
+        sight.value
+        for sight in family.pods.values()
+        if sight.value.job_name == name and sight.value.job_uid != uid and not sight.value.ended
+    )
+
+
 def _newer(known: dict[str, _Sight[Seen]], version: int, value: Seen) -> bool:
     before = known.get(value.uid)
     now = time.monotonic()
@@ -259,7 +277,7 @@ def _owner_key(raw: Mapping[str, Any]) -> tuple[Key, Mapping[str, Any]]:
     return Key(text(metadata.get("namespace")), name), metadata
 
 
-def _version(metadata: Mapping[str, Any]) -> int:
-    """resourceVersions of one resource compare as numbers (KEP-5504)."""
+def version_of(metadata: Mapping[str, Any]) -> int:
+    """Give an object's version: those of one resource compare as numbers (KEP-5504)."""
     version = text(metadata.get("resourceVersion"))
     return int(version) if version.isdecimal() else 0

@@ -13,7 +13,7 @@ import aiohttp
 from splat_operator.act import ApiClient, ApiError
 from splat_operator.runtime.handlers import Watched
 from splat_operator.runtime.key_queue import KeyQueue
-from splat_operator.runtime.store import Sighting, Store
+from splat_operator.runtime.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -40,23 +40,29 @@ class Sweeper:
         """Forget the objects of one kind that are gone since a monotonic time."""
         await asyncio.sleep(settle)
         for sighting in self._store.unseen_since(watched.plural, since):
-            try:
-                gone = await _is_gone(watched, sighting, self._client)
-            except (ApiError, aiohttp.ClientError, TimeoutError) as error:
-                logger.warning(
-                    "it is not known whether %s is still there: %s", sighting.name, error
-                )
-                continue
-            if gone:
+            if await self._gone(watched, sighting.namespace, sighting.name, sighting.uid):
                 self._store.forget(watched.plural, sighting)
                 self._queue.add(sighting.key)
+        await self._sweep_kernels(watched, since)
 
+    async def _sweep_kernels(self, watched: Watched, since: float) -> None:
+        if watched.plural not in ("jobs", "pods"):
+            return
+        for one in self._store.kernels.unseen_since(watched.plural, since):
+            if await self._gone(watched, one.key.namespace, one.name, one.uid):
+                for key in self._store.kernels.forget_object(one.key, one.uid):
+                    self._queue.add(key)
 
-async def _is_gone(watched: Watched, sighting: Sighting, client: ApiClient) -> bool:
-    try:
-        found = await client.get(f"{watched.path(sighting.namespace)}/{sighting.name}")
-    except ApiError as error:
-        if error.gone:
-            return True
-        raise
-    return bool(found["metadata"]["uid"] != sighting.uid)
+    async def _gone(self, watched: Watched, namespace: str, name: str, uid: str) -> bool:
+        """Whether an object is surely not there any more."""
+        try:
+            found = await self._client.get(f"{watched.path(namespace)}/{name}")
+        except ApiError as error:
+            if error.gone:
+                return True
+            logger.warning("it is not known whether %s is still there: %s", name, error)
+            return False
+        except (aiohttp.ClientError, TimeoutError) as error:
+            logger.warning("it is not known whether %s is still there: %s", name, error)
+            return False
+        return bool(found["metadata"]["uid"] != uid)

@@ -5,9 +5,20 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from splat_trainer.contract import CheckpointRef, OutputFile, ProgressDocument, ResultDocument
+from splat_trainer.contract import (
+    CheckpointRef,
+    KernelsDocument,
+    OutputFile,
+    ProgressDocument,
+    ResultDocument,
+)
+from splat_trainer.contract.kernels_use import KernelsUse
 
-_NESTED: dict[str, type[BaseModel]] = {"outputs": OutputFile, "checkpoint": CheckpointRef}
+_NESTED: dict[str, type[BaseModel]] = {
+    "outputs": OutputFile,
+    "checkpoint": CheckpointRef,
+    "kernels": KernelsUse,
+}
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -16,6 +27,14 @@ def parse_result(message: str) -> ResultDocument | None:
     """Read the result document of a termination message; None where it is none."""
     try:
         return _parse(message, ResultDocument)
+    except ValueError:
+        return None
+
+
+def parse_kernels(message: str) -> KernelsDocument | None:
+    """Read the kernels document of a termination message; None where it is none."""
+    try:
+        return _parse(message, KernelsDocument)
     except ValueError:
         return None
 

@@ -54,7 +54,14 @@ def condition(conditions: Any, kind: str) -> Raw:
 
 def controller_uid(metadata: Raw) -> str:
     """Give the uid of the owner that controls the object; empty where nobody does."""
-    for owner in mappings(metadata.get("ownerReferences")):
-        if owner.get("controller") is True:
-            return text(owner.get("uid"))
-    return ""
+    return text(_controller(metadata).get("uid"))
+
+
+def controller_name(metadata: Raw) -> str:
+    """Give the name of the owner that controls the object; empty where nobody does."""
+    return text(_controller(metadata).get("name"))
+
+
+def _controller(metadata: Raw) -> Raw:
+    owners = mappings(metadata.get("ownerReferences"))
+    return next((owner for owner in owners if owner.get("controller") is True), {})

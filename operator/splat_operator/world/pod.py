@@ -7,6 +7,7 @@ from typing import Self
 from splat_operator.world.fields import (
     Raw,
     condition,
+    controller_name,
     controller_uid,
     mapping,
     mappings,
@@ -36,6 +37,7 @@ class Pod:
     name: str
     uid: str
     job_uid: str
+    job_name: str = ""
     created_at: datetime | None = None
     deleting: bool = False
     phase: str = ""
@@ -48,6 +50,8 @@ class Pod:
     waiting_reason: str = ""
     waiting_message: str = ""
     started_at: datetime | None = None
+    placed_at: datetime | None = None
+    """When the kubelet took it: from then on it holds its GPUs."""
     running: bool = False
     termination: Termination | None = None
 
@@ -79,6 +83,7 @@ class Pod:
             name=text(metadata.get("name")),
             uid=text(metadata.get("uid")),
             job_uid=controller_uid(metadata),
+            job_name=controller_name(metadata),
             created_at=moment(metadata.get("creationTimestamp")),
             deleting="deletionTimestamp" in metadata,
             phase=text(status.get("phase")),
@@ -91,6 +96,7 @@ class Pod:
             waiting_reason=text(waiting.get("reason")),
             waiting_message=text(waiting.get("message")),
             started_at=moment(running.get("startedAt")) or moment(ended.get("startedAt")),
+            placed_at=moment(status.get("startTime")),
             running=bool(running),
             termination=Termination(
                 exit_code=optional_integer(ended.get("exitCode")),

@@ -1,18 +1,11 @@
 """Everything that one decision is made from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from splat_operator.world.job import Job
+from splat_operator.world.kernels import KernelCacheSettings, KernelsSeen
 from splat_operator.world.pod import Pod
 from splat_operator.world.training import Training
-
-
-@dataclass(frozen=True, slots=True)
-class KernelCacheClaim:
-    """A claim with compiled kernels, and the folder in it."""
-
-    claim_name: str
-    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +17,7 @@ class Installation:
     """Address of the progress endpoint without a path; empty where there is none."""
     progress_ca: str = ""
     """The endpoint's certificate authority, in PEM."""
-    kernel_cache: KernelCacheClaim | None = None
+    kernel_cache: KernelCacheSettings = field(default_factory=KernelCacheSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +33,8 @@ class World:
     """One training, what was made for it, and where it runs.
 
     `job` is the one that this training controls, `pods` those which that Job controls, oldest
-    first.
+    first. `stopping` are pods of an earlier Job of it that have not ended yet. `job_words` is why
+    the Job controller gets no pod, in the API server's words, once that was asked for.
     """
 
     installation: Installation
@@ -48,3 +42,6 @@ class World:
     job: Job | None = None
     pods: tuple[Pod, ...] = ()
     trouble: Trouble | None = None
+    kernels: KernelsSeen = field(default_factory=KernelsSeen)
+    stopping: tuple[Pod, ...] = ()
+    job_words: str = ""

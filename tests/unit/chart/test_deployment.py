@@ -58,9 +58,13 @@ def test_a_value_reaches_the_operators_setting(
 
 
 def test_every_setting_can_be_given_by_the_chart(render: Render) -> None:
-    given = {argument.split("=")[0] for argument in render(
-        namespaces=["red"], kernelCache={"claimName": "kernels", "path": "sm90"}
-    ).arguments}  # fmt: skip
+    values = (
+        {"namespaces": ["red"]},
+        {"kernelCache": {"create": True, "path": "sm90", "maxSize": "1Gi"}},
+        {"kernelCache": {"nodePath": "/var/lib/splat", "architectures": ["9.0"]}},
+        {"kernelCache": {"inImage": True}},
+    )
+    given = {argument.split("=")[0] for one in values for argument in render(**one).arguments}
     from_the_pod = {"namespace"}
     wanted = set(Settings.model_fields) - from_the_pod
     assert given == {"--" + name.replace("_", "-") for name in wanted}
@@ -143,9 +147,34 @@ def test_a_kernel_cache_is_made_in_each_namespace_and_stays(render: Render) -> N
         assert claim["metadata"]["name"] == settings(rendered).kernel_cache_claim
 
 
-def test_a_kernel_cache_for_no_named_namespace_is_refused(render: Render) -> None:
-    with pytest.raises(HelmError, match="make the claims yourself"):
-        render(kernelCache={"create": True})
+def test_where_no_namespace_is_named_the_operator_makes_the_kernel_cache(render: Render) -> None:
+    rendered = render(kernelCache={"create": True, "accessModes": ["ReadWriteOnce"]})
+    found = settings(rendered)
+    assert rendered.all("PersistentVolumeClaim") == []
+    assert (found.kernel_cache_claim, found.kernel_cache_claim_size) == (
+        "splat-operator-kernels",
+        "5Gi",
+    )
+    assert found.kernel_cache_claim_access_modes == ("ReadWriteOnce",)
+
+
+def test_how_kernels_are_compiled_reaches_the_operator(render: Render) -> None:
+    found = settings(
+        render(
+            kernelCache={
+                "nodePath": "/var/lib/splat",
+                "architectures": ["8.0", "9.0"],
+                "onMiss": "CompileInPod",
+                "maxSize": "2Gi",
+            }
+        )
+    )
+    assert found.kernel_cache_node_path == "/var/lib/splat"
+    assert found.kernel_cache_architectures == ("8.0", "9.0")
+    assert found.kernel_cache_on_miss == "CompileInPod"
+    assert found.kernel_cache_max_size == 2 * 1024**3
+    assert found.kernel_cache_resources == {"requests": {"cpu": "1", "memory": "4Gi"}}
+    assert settings(render(kernelCache={"inImage": True})).kernel_cache_in_image
 
 
 def test_the_definition_of_the_resource_outlives_the_release(render: Render) -> None:

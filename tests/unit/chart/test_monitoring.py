@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from splat_operator.runtime.metrics import Metrics
 from splat_operator.world import Training
+from splat_trainer.contract import KernelsDocument, KernelsOutcome
 from tests.unit.chart.conftest import CHART, Render
 
 DASHBOARD = json.loads((CHART / "dashboards" / "splat-trainings.json").read_text())
@@ -40,7 +41,13 @@ def exported() -> Mapping[str, set[str]]:
             "startTime": "2026-03-01T12:00:00Z",
             "completionTime": "2026-03-01T12:01:00Z",
             "result": {"psnr": "27.5"},
+            "gpuSeconds": 60,
+            "kernels": {"source": "Cache", "key": "k", "seconds": "0.1", "secondsSaved": 90},
         },
+    )
+    metrics.kernels.watch_caches(lambda: [("red", "claim kernels", 16_000_000)])
+    metrics.kernels.build_ended(
+        KernelsDocument(outcome=KernelsOutcome.BUILT, key="k", build_seconds=90.0)
     )
     labels: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(metrics.text().decode()):

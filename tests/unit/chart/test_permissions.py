@@ -3,7 +3,9 @@
 from typing import Any
 
 from splat_operator.runtime.permissions import (
+    CLAIM_RULES,
     CLUSTER_RULES,
+    NODE_RULES,
     TRAINING_RULES,
     own_namespace_rules,
 )
@@ -46,6 +48,18 @@ def test_cluster_wide_it_grants_exactly_what_the_code_asks_for(render: Render) -
     assert set(granted) == {("ClusterRoleBinding", ""), ("RoleBinding", NAMESPACE)}
     assert normal(granted["ClusterRoleBinding", ""]) == normal((*TRAINING_RULES, *CLUSTER_RULES))
     assert normal(granted["RoleBinding", NAMESPACE]) == normal(OWN)
+
+
+def test_a_kernel_cache_adds_what_it_needs_and_nothing_else(render: Render) -> None:
+    granted = granted_to_the_operator(render(kernelCache={"create": True}))
+    assert normal(granted["ClusterRoleBinding", ""]) == normal(
+        (*TRAINING_RULES, *CLUSTER_RULES, *CLAIM_RULES, *NODE_RULES)
+    )
+    granted = granted_to_the_operator(
+        render(namespaces=["red"], kernelCache={"create": True, "architectures": ["9.0"]})
+    )
+    assert normal(granted["ClusterRoleBinding", ""]) == normal(CLUSTER_RULES)
+    assert normal(granted["RoleBinding", "red"]) == normal(TRAINING_RULES)
 
 
 def test_with_named_namespaces_it_grants_nothing_elsewhere(render: Render) -> None:

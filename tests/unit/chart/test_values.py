@@ -41,7 +41,7 @@ def test_the_schema_and_the_defaults_name_the_same_values() -> None:
     described = set(paths(SCHEMA)) - {"global"}
     free_form = (
         *("resources.requests.", "resources.limits."),
-        *("tests.spec.", "metrics.dashboard.labels."),
+        *("tests.spec.", "metrics.dashboard.labels.", "kernelCache.resources."),
     )
     defaults = {
         path for path in value_paths(yaml.safe_load(VALUES)) if not path.startswith(free_form)

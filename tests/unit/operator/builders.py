@@ -4,7 +4,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from splat_operator.decide import decide, job_name
-from splat_operator.world import Installation, Job, Pod, Training, Trouble, World
+from splat_operator.world import (
+    Installation,
+    Job,
+    KernelCacheSettings,
+    Pod,
+    Training,
+    Trouble,
+    World,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 UID = "5f1c9a2e-0000-4000-8000-000000000001"
@@ -44,7 +52,7 @@ def installation(**changes: Any) -> Installation:
         trainer_image=changes.get("trainer_image", "splat-trainer:1"),
         progress_url=changes.get("progress_url", "https://splat-operator.splat-system.svc:8443"),
         progress_ca=changes.get("progress_ca", "-----BEGIN CERTIFICATE-----"),
-        kernel_cache=changes.get("kernel_cache"),
+        kernel_cache=changes.get("kernel_cache", KernelCacheSettings()),
     )
 
 

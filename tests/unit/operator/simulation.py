@@ -9,13 +9,31 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from splat_operator.decide import CreateJob, Decision, DeleteJob, UpdateJob, decide
-from splat_operator.decide.job import HOPELESS_EXIT_CODES
-from splat_operator.world import Job, Pod, Training, World
+from splat_operator.decide import (
+    Action,
+    CreateJob,
+    CreateWarmUp,
+    Decision,
+    RedoWarmUp,
+    UpdateJob,
+    decide,
+)
+from splat_operator.decide.failure_rules import HOPELESS_EXIT_CODES
+from splat_operator.world import (
+    Job,
+    KernelCacheSettings,
+    KernelsSeen,
+    Pod,
+    Training,
+    WarmUp,
+    World,
+)
 
 from .builders import NOW, installation, raw_training
 
 Raw = dict[str, Any]
+
+KERNELS = KernelCacheSettings(claim_name="kernels", architectures=("9.0",))
 
 FAILURES = {65: "InvalidCapture", 70: "InternalError", 74: "StorageUnavailable"}
 
@@ -30,6 +48,13 @@ class Cluster:
     job: Raw | None = None
     pods: list[Raw] = field(default_factory=list)
     now: datetime = NOW
+    warm_up: Raw | None = None
+    damaged: bool = False
+    """Whether trainers refuse the kernels that are in the cache."""
+    warm_ups_made: int = 0
+    warm_ups_gone: int = 0
+    in_vain: int = 0
+    """Pods that ended and had refused what was in the cache."""
     jobs_made: int = 0
     pods_made: int = 0
     pods_done: int = 0
@@ -57,7 +82,53 @@ class Cluster:
         self.job["metadata"]["creationTimestamp"] = self.stamp()
         self.job["status"] = {}
 
+    def create_warm_up(self, manifest: Raw) -> None:
+        """The API server is the lock: a name that is taken stays as it is."""
+        if self.warm_up is not None:
+            assert self.warm_up["metadata"]["name"] == manifest["metadata"]["name"]
+            return
+        self.warm_ups_made += 1
+        self.warm_up = copy.deepcopy(manifest)
+        self.warm_up["metadata"]["uid"] = f"warm-up-{self.warm_ups_made}"
+        self.warm_up["status"] = {"startTime": self.stamp()}
+
+    def delete_warm_up(self, uid: str) -> None:
+        if self.warm_up is not None and self.warm_up["metadata"]["uid"] == uid:
+            self.warm_up = None
+
+    def warm_up_done(self) -> None:
+        self._end_warm_up("Complete")
+
+    def warm_up_failed(self) -> None:
+        self._end_warm_up("Failed")
+
+    def warm_up_gone(self) -> None:
+        """Its time to live is over, or somebody deletes it."""
+        if self.warm_up is not None:
+            self.warm_up = None
+            self.warm_ups_gone += 1
+
+    def expire_warm_up(self) -> None:
+        """What the TTL controller does with one that failed, much later."""
+        status = self.warm_up["status"] if self.warm_up else {}
+        if any(one["type"] == "Failed" for one in status.get("conditions", [])):
+            self.warm_up_gone()
+
+    def damage(self) -> None:
+        self.damaged = True
+
+    def _end_warm_up(self, kind: str) -> None:
+        # A compiler takes longer than the second in which all times are told.
+        if self.warm_up and "conditions" not in self.warm_up["status"]:
+            self.tick(2)
+            self.damaged = self.damaged and kind == "Failed"
+            self.warm_up["status"]["conditions"] = [
+                {"type": kind, "status": "True", "lastTransitionTime": self.stamp()}
+            ]
+
     def update_job(self, uid: str, spec: Raw) -> None:
+        if self.warm_up is not None and self.warm_up["metadata"]["uid"] == uid:
+            self.warm_up["spec"].update(spec)
         if self.job is not None and self.job["metadata"]["uid"] == uid:
             self.job["spec"].update(spec)
 
@@ -115,6 +186,10 @@ class Cluster:
         reason = "Trained" if code == 0 else FAILURES.get(code, "Interrupted")
         outcome = {0: "Succeeded", 75: "Interrupted"}.get(code, "Failed")
         document = {"outcome": outcome, "exitCode": code, "reason": reason, "message": "so"}
+        if code in (0, 75):
+            source = "Compiled" if self.damaged else "Cache"
+            self.in_vain += self.damaged
+            document |= {"kernels": {"source": source, "key": "k", "seconds": 0.1}}
         if code == 0:
             document |= {"iterations": 100, "gaussians": 7, "psnr": 30.0}
         pod["status"]["phase"] = "Failed" if code else "Succeeded"
@@ -171,6 +246,8 @@ class Operator:
     training: Raw = field(default_factory=dict)
     job: Raw | None = None
     pods: list[Raw] = field(default_factory=list)
+    kernels: KernelCacheSettings = field(default_factory=KernelCacheSettings)
+    warm_up: Raw | None = None
 
     def __post_init__(self) -> None:
         self.see_all()
@@ -184,8 +261,12 @@ class Operator:
     def see_pods(self) -> None:
         self.pods = copy.deepcopy(self.cluster.pods)
 
+    def see_warm_up(self) -> None:
+        self.warm_up = copy.deepcopy(self.cluster.warm_up)
+
     def see_all(self) -> None:
         self.see_training()
+        self.see_warm_up()
         self.see_job()
         self.see_pods()
 
@@ -193,12 +274,19 @@ class Operator:
         uid = self.job["metadata"]["uid"] if self.job else ""
         pods = tuple(pod for pod in map(Pod.from_api, self.pods) if pod.job_uid == uid and self.job)
         world = World(
-            installation(),
+            installation(kernel_cache=self.kernels),
             Training.from_api(self.training),
             Job.from_api(self.job) if self.job else None,
             pods,
+            kernels=self._kernels_seen(),
         )
         return decide(world, self.cluster.now)
+
+    def _kernels_seen(self) -> KernelsSeen:
+        if self.warm_up is None:
+            return KernelsSeen()
+        job = Job.from_api(self.warm_up)
+        return KernelsSeen(warm_ups={job.name: WarmUp(job)})
 
     def reconcile(self, crash_after: int = 99) -> Decision:
         """Decide and carry out; a crash leaves off after so many steps."""
@@ -217,14 +305,20 @@ class Operator:
             self.see_training()
         return decision
 
-    def _act(self, action: CreateJob | UpdateJob | DeleteJob) -> None:
+    def _act(self, action: Action) -> None:
         if isinstance(action, CreateJob):
             self.cluster.apply_job(action.manifest)
+        elif isinstance(action, CreateWarmUp):
+            self.cluster.create_warm_up(action.manifest)
+        elif isinstance(action, RedoWarmUp):
+            self.cluster.delete_warm_up(action.uid)
+            self.cluster.create_warm_up(action.create.manifest)
         elif isinstance(action, UpdateJob):
             self.cluster.update_job(action.uid, dict(action.spec))
         else:
             self.cluster.delete_job(action.uid)
         self.see_job()
+        self.see_warm_up()
 
 
 def new_cluster(script: list[int], **spec: Any) -> Cluster:

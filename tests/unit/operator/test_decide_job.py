@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from splat_operator.decide import CreateJob, DeleteJob, UpdateJob, decide
-from splat_operator.world import KernelCacheClaim, Training, World
+from splat_operator.world import KernelCacheSettings, Training, World
 
 from .builders import NOW, S3, finished, installation, job, training, world
 
@@ -156,19 +156,19 @@ def test_without_a_progress_address_no_token_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("spec", "setting", "expected"),
     [
-        ({}, None, None),
-        ({}, KernelCacheClaim("kernels", "sm90"), ("kernels", "/kernels/sm90")),
-        ({"kernelCache": {"claimName": "mine"}}, None, ("mine", "/kernels")),
+        ({}, KernelCacheSettings(), None),
+        ({}, KernelCacheSettings(claim_name="kernels", path="sm90"), ("kernels", "/kernels/sm90")),
+        ({"kernelCache": {"claimName": "mine"}}, KernelCacheSettings(), ("mine", "/kernels")),
         (
             {"kernelCache": {"claimName": "mine"}},
-            KernelCacheClaim("kernels"),
+            KernelCacheSettings(claim_name="kernels"),
             ("mine", "/kernels"),
         ),
-        ({"resources": {"gpus": 0}}, KernelCacheClaim("kernels"), None),
+        ({"resources": {"gpus": 0}}, KernelCacheSettings(claim_name="kernels"), None),
     ],
 )
 def test_kernels_are_mounted_read_only_from_the_spec_or_else_the_setting(
-    spec: dict[str, Any], setting: KernelCacheClaim | None, expected: tuple[str, str] | None
+    spec: dict[str, Any], setting: KernelCacheSettings, expected: tuple[str, str] | None
 ) -> None:
     asked = training(**spec)
     folder = variables(asked, kernel_cache=setting).get("SPLAT_KERNELS_DIR")

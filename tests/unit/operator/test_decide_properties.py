@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from .builders import condition
-from .simulation import Cluster, Operator, new_cluster
+from .simulation import KERNELS, Cluster, Operator, new_cluster
 
 STEPS = (
     "see_training",
@@ -22,6 +22,14 @@ STEPS = (
     "resume",
     "delete_job",
     "tick",
+)
+
+KERNEL_STEPS = (
+    "see_warm_up",
+    "warm_up_done",
+    "warm_up_failed",
+    "warm_up_gone",
+    "damage",
 )
 
 scripts = st.lists(st.sampled_from([70, 74]), max_size=5)
@@ -61,6 +69,8 @@ def run_to_the_end(cluster: Cluster, operator: Operator) -> dict[str, Any]:
         decision = operator.reconcile()
         cluster.job_controller()
         cluster.pod_step()
+        cluster.expire_warm_up()
+        cluster.warm_up_done()
         status: dict[str, Any] = cluster.training["status"]
         if status.get("phase") in ("Succeeded", "Failed") and decision.status is None:
             return status
@@ -93,6 +103,42 @@ def test_any_order_loss_and_repetition_of_events_ends_in_the_same_world(
         assert succeeded["reason"] in ("InvalidCapture", "InternalError", "StorageUnavailable")
     assert cluster.jobs_made <= 1 + steps.count("delete_job")
     assert status["attempts"] >= 1
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(ends, st.lists(st.sampled_from(STEPS + KERNEL_STEPS), max_size=60))
+def test_a_training_with_a_kernel_cache_ends_too_and_compiles_no_more_often_than_it_must(
+    end: int, steps: list[str]
+) -> None:
+    cluster = new_cluster([end])
+    operator = Operator(cluster, kernels=KERNELS)
+    for step in steps:
+        had_job = cluster.job is not None
+        run_step(cluster, operator, step)
+        assert len(cluster.live_pods()) <= 1
+        if step == "reconcile" and cluster.job is not None and not had_job:
+            assert _done(operator.warm_up), "a Job was made before its kernels were there"
+    cluster.damaged = False
+    run_to_the_end(cluster, operator)
+    # One is made anew only after the one before went, or once for each pod that refused its work.
+    assert cluster.warm_ups_made <= 1 + cluster.warm_ups_gone + cluster.in_vain
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.sampled_from(STEPS + KERNEL_STEPS), max_size=40))
+def test_with_a_kernel_cache_too_a_world_that_was_seen_leaves_nothing_to_do(
+    steps: list[str],
+) -> None:
+    cluster = new_cluster([0])
+    operator = Operator(cluster, kernels=KERNELS)
+    for step in steps:
+        run_step(cluster, operator, step)
+        for _ in range(3):
+            operator.see_all()
+            operator.reconcile()
+        operator.see_all()
+        settled = operator.decision()
+        assert (settled.actions, settled.status, settled.events) == ((), None, ())
 
 
 @settings(max_examples=80, deadline=None)
@@ -131,3 +177,9 @@ def test_an_undisturbed_training_writes_its_status_four_times() -> None:
     assert cluster.training["status"]["phase"] == "Succeeded"
     # Job made; image not there yet; training; done.
     assert writes == 4
+
+
+def _done(warm_up: dict[str, Any] | None) -> bool:
+    return bool(warm_up) and any(
+        one["type"] == "Complete" for one in (warm_up or {})["status"].get("conditions", [])
+    )

@@ -35,6 +35,7 @@ def test_conditions_are_there_from_the_first_visit() -> None:
     assert told["observedGeneration"] == 1
     assert verdicts(told) == {
         "Accepted": "True",
+        "KernelsReady": "Unknown",
         "Scheduled": "False",
         "Running": "False",
         "Succeeded": "Unknown",

@@ -11,7 +11,7 @@ from splat_operator.decide import Action, CreateJob, DeleteJob, Event, UpdateJob
 from splat_operator.runtime.metrics import Metrics
 from splat_operator.runtime.reconciler import Reconciler
 from splat_operator.runtime.store import Store
-from splat_operator.world import Training
+from splat_operator.world import Job, Training
 
 from .builders import condition, installation
 from .test_store import KEY, LABELS, a_training
@@ -42,6 +42,9 @@ class Api:
         metadata = {**self.training["metadata"], "resourceVersion": self._next()}
         self.training = {**self.training, "metadata": metadata, "status": dict(status)}
         return self.training
+
+    async def words_on(self, job: Job) -> str:
+        return "exceeded quota: gpus"
 
     async def tell(self, training: Training, event: Event) -> None:
         self.told.append(event.reason)

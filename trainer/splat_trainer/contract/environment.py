@@ -7,6 +7,9 @@ DENSIFICATION_INTERVAL = "DENSIFICATION_INTERVAL"
 RESULT_PATH = "SPLAT_RESULT_PATH"
 """File that gets the result document; a pod's is its termination message."""
 
+RUN_ID = "SPLAT_RUN_ID"
+"""Whose run this is: --resume goes on from checkpoints of this run only. Without it, from any."""
+
 PROGRESS_URL = "SPLAT_PROGRESS_URL"
 """HTTPS address that progress documents are POSTed to."""
 
