@@ -66,6 +66,28 @@ def test_the_goal_is_known_before_training_begins() -> None:
     assert told.documents[0][0].iterations == 100
 
 
+def test_the_bytes_that_came_are_told_while_the_capture_is_fetched_and_not_after() -> None:
+    told = Told()
+    reporters = Reporters([told])
+    reporters.stage(Stage.FETCHING)
+    reporters.fetched(1_000_000, 4_000_000)
+    reporters.stage(Stage.LOADING)
+    fetching, loading = (document for document, _ in told.documents[1:])
+    assert (fetching.bytes_done, fetching.bytes_total) == (1_000_000, 4_000_000)
+    assert (loading.bytes_done, loading.bytes_total) == (None, None)
+
+
+def test_the_bar_shows_how_much_of_the_capture_has_come() -> None:
+    console = Console(file=StringIO(), force_terminal=True, width=100)
+    bar = TerminalBar(console)
+    fetching = ProgressDocument(stage=Stage.FETCHING, bytes_done=12_500_000, bytes_total=29_500_000)
+    bar.tell(fetching, True)
+    bar.tell(fetching, False)
+    bar.close()
+    assert isinstance(console.file, StringIO)
+    assert "12.5 of 29.5 MB" in console.file.getvalue()
+
+
 def test_a_late_document_brings_no_old_stage_back() -> None:
     told = Told()
     reporters = Reporters([told])

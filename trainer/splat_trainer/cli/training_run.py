@@ -26,6 +26,7 @@ from splat_trainer.report.metrics import Metrics
 from splat_trainer.report.page import render_page
 from splat_trainer.report.previews import PreviewWriter
 from splat_trainer.storage import Output, fetch_capture
+from splat_trainer.train.checkpoint import newest_checkpoint, step_of
 from splat_trainer.train.export import export
 from splat_trainer.train.loop import train
 from splat_trainer.train.outcome import ExportSummary, TrainOutcome
@@ -85,7 +86,12 @@ class TrainingRun:
     def _load(self) -> Scene:
         self._reporters.stage(Stage.FETCHING)
         with self._watch("fetch"):
-            folder = fetch_capture(self._data, self._workspace.scratch, endpoint=self._endpoint)
+            folder = fetch_capture(
+                self._data,
+                self._workspace.scratch,
+                endpoint=self._endpoint,
+                on_bytes=self._reporters.fetched,
+            )
         self._reporters.stage(Stage.LOADING)
         with self._watch("load"):
             scene = load_scene(folder, self._config)
@@ -114,9 +120,27 @@ class TrainingRun:
                 resume=checkpoint,
                 on_render=lambda view, render: previews.add(view.name, view.image, render),
             )
+        except Exception:
+            mirror.close()
+            self._note_checkpoint(checkpoints)
+            raise
         finally:
             mirror.close()
             self._record.note(kernels=kernels_used())
+
+    def _note_checkpoint(self, folder: Path) -> None:
+        """Say in the result of a run that failed where its last checkpoint is."""
+        newest = newest_checkpoint(folder)
+        if newest is None:
+            return
+        uri = self._output.uri(f"{layout.CHECKPOINTS}/{newest.name}")
+        if not self._workspace.local:
+            try:
+                uri = put_checkpoint(newest, self._output).uri
+            except (TrainerError, OSError) as error:
+                logger.warning("checkpoint %s is lost: %s", newest.name, error)
+                return
+        self._record.note(checkpoint=CheckpointRef(iteration=step_of(newest), uri=uri))
 
     def _checkpoint(self) -> Path | None:
         """The checkpoint to go on from; without --resume those of an earlier run must go."""

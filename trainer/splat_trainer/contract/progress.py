@@ -31,3 +31,5 @@ class ProgressDocument(Document):
     psnr: float | None = None
     gaussians: int | None = Field(None, ge=0)
     gpu_memory_bytes: int | None = Field(None, ge=0)
+    bytes_done: int | None = Field(None, ge=0, description="Of the capture, while it is fetched.")
+    bytes_total: int | None = Field(None, ge=0)

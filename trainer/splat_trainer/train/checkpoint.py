@@ -88,6 +88,11 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return max(folder.glob(_PATTERN), key=lambda path: path.name, default=None)
 
 
+def step_of(path: Path) -> int:
+    """The step that a checkpoint's name tells."""
+    return int(path.stem.rpartition("_")[2])
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint, or the newest in a folder; nothing in it can run code."""
     if path.is_dir():

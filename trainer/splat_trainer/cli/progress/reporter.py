@@ -33,9 +33,20 @@ class Reporters:
     def stage(self, stage: Stage) -> None:
         """A new stage began."""
         self._last = self._last.model_copy(
-            update={"stage": stage, "iterations_per_second": None, "eta_seconds": None}
+            update={
+                "stage": stage,
+                "iterations_per_second": None,
+                "eta_seconds": None,
+                "bytes_done": None,
+                "bytes_total": None,
+            }
         )
         self._tell(stage_began=True)
+
+    def fetched(self, done: int, total: int) -> None:
+        """So many bytes of the capture have come."""
+        self._last = self._last.model_copy(update={"bytes_done": done, "bytes_total": total})
+        self._tell(stage_began=False)
 
     def progress(self, document: ProgressDocument) -> None:
         """Where the run is; its stage is the one that began last, whatever the document says."""

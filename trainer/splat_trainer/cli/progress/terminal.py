@@ -34,6 +34,13 @@ class TerminalBar:
             self._began = time.monotonic()
             self._task = self._progress.add_task(document.stage.value, total=None, figures="")
         if document.stage is not Stage.TRAINING:
+            if document.bytes_done is not None:
+                self._progress.update(
+                    self._task,
+                    completed=document.bytes_done,
+                    total=document.bytes_total or None,
+                    figures=bytes_figures(document.bytes_done, document.bytes_total or 0),
+                )
             return
         self._progress.update(
             self._task,
@@ -78,6 +85,11 @@ def figures(document: ProgressDocument) -> str:
     if document.gpu_memory_bytes:
         parts.append(f"{document.gpu_memory_bytes / 2**30:.1f} GiB")
     return "  ".join(parts)
+
+
+def bytes_figures(done: int, total: int) -> str:
+    """How much of a capture has come: 12.5 of 29.5 MB."""
+    return f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB"
 
 
 def duration(seconds: float) -> str:
