@@ -3,8 +3,8 @@
 #
 #   benchmarks/gpu.sh OUT [CAPTURE...]
 #
-# compiles gsplat's kernels (or takes OUT/kernels), runs the tests that need a GPU, and trains the
-# captures. OUT gets kernels/gsplat_cuda.so, gpu-tests.txt, and train.json with the figures.
+# compiles gsplat's kernels (or takes those in OUT/kernels, a kernel cache), runs the tests that need
+# a GPU, and trains the captures. OUT gets kernels/, gpu-tests.txt, and train.json with the figures.
 # PYTHON names the interpreter, STEPS the steps to train (several by spaces).
 set -euo pipefail
 out=${1:?usage: benchmarks/gpu.sh OUT [CAPTURE...]}
@@ -12,16 +12,10 @@ shift
 python=${PYTHON:-python3}
 export PYTHONPATH=$PWD/trainer:$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 
-mkdir -p "$out/kernels"
-if [[ ! -e $out/kernels/gsplat_cuda.so ]]; then
-  build=$(mktemp -d)
-  echo "==> Compiling gsplat's kernels"
-  time TORCH_EXTENSIONS_DIR=$build MAX_JOBS=${MAX_JOBS:-$(nproc)} "$python" -c \
-    'from splat_trainer.kernels.ensure import ensure_kernels; ensure_kernels()'
-  cp "$build"/gsplat_cuda/gsplat_cuda.so "$out/kernels/"
-  rm -rf "$build"
-fi
 export SPLAT_KERNELS_DIR=$out/kernels
+echo "==> gsplat's kernels"
+gpu=$("$python" -c 'import torch; print("%d.%d" % torch.cuda.get_device_capability())')
+"$python" -m splat_trainer.cli kernels build --cache "$SPLAT_KERNELS_DIR" --architectures "$gpu"
 
 echo "==> Tests that need a GPU"
 status=0

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,19 @@ def test_of_two_who_take_over_one_gets_the_lease(tmp_path: Path) -> None:
     assert second.take(seen) is None
     held.done()
     assert first.newest() is None
+
+
+def test_a_lease_is_seen_where_the_listing_of_the_folder_is_an_old_one(tmp_path: Path) -> None:
+    class Stale(Leases):
+        def _numbers(self) -> Iterator[int]:
+            return iter(())
+
+    held = Leases(tmp_path, KEY).take(None)
+    assert held is not None
+    seen = Stale(tmp_path, KEY).newest()
+    assert seen is not None
+    assert seen.number == 1
+    held.done()
 
 
 def _sighting(beat: int) -> Sighting:

@@ -116,11 +116,15 @@ class Leases:
 
     def newest(self) -> Sighting | None:
         """Look at the lease that counts."""
+        found = None
         for number in sorted(self._numbers(), reverse=True):
-            with contextlib.suppress(FileNotFoundError):  # its holder is done
-                content = _read(self._path(number))
-                return Sighting(number, content, parse_lease(content))
-        return None
+            found = self._look(number)
+            if found:
+                break  # else its holder is done
+        # A client of NFS may list a folder as it was a minute ago; opening asks the server.
+        while later := self._look(found.number + 1 if found else 1):
+            found = later
+        return found
 
     def take(self, after: Sighting | None) -> "Lease | None":
         """Take the number after the one that was seen; None where another process was faster."""
@@ -138,6 +142,13 @@ class Leases:
             if number <= up_to:
                 with contextlib.suppress(OSError):
                     self._path(number).unlink()
+
+    def _look(self, number: int) -> Sighting | None:
+        try:
+            content = _read(self._path(number))
+        except FileNotFoundError:
+            return None
+        return Sighting(number, content, parse_lease(content))
 
     def _numbers(self) -> Iterator[int]:
         for name in os.listdir(self._root):  # noqa: PTH208 - names are all that is wanted

@@ -54,6 +54,7 @@ class SingleFlight:
             lease = self._leases.take(seen)
             if lease:
                 return self._build_under(lease, build)
+            time.sleep(self._timing.poll_seconds)  # another was faster: its lease is seen soon
 
     def _build_under(self, lease: Lease, build: Callable[[], Manifest]) -> tuple[Manifest, bool]:
         lease.keep_alive(self._timing.beat_seconds)
