@@ -70,6 +70,11 @@ unit: venv ## Tests without cluster or GPU
 cluster-tests: tools ## Tests on the project's own cluster, which it starts and removes
 	$(BIN)/pytest tests/cluster tests/e2e
 
+.PHONY: test-kernels
+test-kernels: venv ## gsplat's real kernels compiled on a cluster with no GPU: a quarter of an hour
+	$(BIN)/python -m tests.cluster tools
+	$(BIN)/pytest -s tests/kernels
+
 .PHONY: test-gpu
 test-gpu: ## Tests on a machine with an NVIDIA GPU, in whatever Python has torch
 	python3 -m pytest tests/gpu
@@ -88,8 +93,10 @@ demo-down: venv ## Remove the demo's cluster
 	$(BIN)/python -m deploy.demo down
 
 # The demo on a machine with an NVIDIA GPU that reaches no registry: pack here, run there.
-.PHONY: gpu-pack gpu-demo
+.PHONY: gpu-pack gpu-demo gpu-scenes
 gpu-pack: venv ## Pack into .gpu/ what the GPU machine cannot fetch
 	PATH=$(dir $(UV)):$$PATH $(BIN)/python -m deploy.demo.gpu pack
 gpu-demo: ## The demo on that machine: CAPTURE=folder, ITERATIONS=7000
 	deploy/demo/gpu/run.sh
+gpu-scenes: ## There too: a training suspended, killed and starved of memory, told with figures
+	deploy/demo/gpu/run.sh scenes

@@ -56,8 +56,10 @@ def credentials_secret(credentials: Credentials) -> Manifest:
     }
 
 
-def splat_training(request: TrainingRequest) -> Manifest:
-    """The SplatTraining that the demo follows."""
+def splat_training(
+    request: TrainingRequest, name: str = TRAINING, output: str = "output", **spec: Any
+) -> Manifest:
+    """The SplatTraining that the demo follows; keywords are further fields of its spec."""
     training: dict[str, Any] = {"iterations": request.iterations}
     if request.max_side is not None:
         training["maxSide"] = request.max_side
@@ -66,12 +68,13 @@ def splat_training(request: TrainingRequest) -> Manifest:
     return {
         "apiVersion": "splatting.dev/v1alpha1",
         "kind": "SplatTraining",
-        "metadata": {"name": TRAINING, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
             "source": _s3("capture"),
             "training": training,
-            "output": _s3("output"),
+            "output": _s3(output),
             "resources": {"gpus": request.gpus, "cpu": request.cpu, "memory": request.memory},
+            **spec,
         },
     }
 

@@ -3,9 +3,10 @@
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy.demo import manifests
 from deploy.demo.follow import (
@@ -40,19 +41,29 @@ def tell(
     output: Path,
     stages: Stages,
     timeout: float,
-    before_training: Callable[[], None] = lambda: None,
-    chart_values: Mapping[str, str] | None = None,
+    chart_values: Mapping[str, Any] | None = None,
 ) -> None:
     """Install the operator, train `capture`, and leave the outputs in `output`."""
-    credentials = _start_object_store(kube, images.s3_server, stages)
-    with stages.stage(f"Uploading the capture to s3://{manifests.BUCKET}/capture"):
-        _upload(kube, credentials, capture)
-    before_training()
-    _install_operator(kube, images, chart_values or {}, stages)
+    credentials = prepare(kube, images, capture, stages, chart_values)
     ended = _train(kube, request, stages, timeout)
     with stages.stage(f"Collecting the outputs in {output.name}/"):
         files = _collect(kube, credentials, output)
     _summarise(ended, output, files)
+
+
+def prepare(
+    kube: Kube,
+    images: Images,
+    capture: Path,
+    stages: Stages,
+    chart_values: Mapping[str, Any] | None = None,
+) -> Credentials:
+    """Put the capture into an object store, and install the operator."""
+    credentials = _start_object_store(kube, images.s3_server, stages)
+    with stages.stage(f"Uploading the capture to s3://{manifests.BUCKET}/capture"):
+        _upload(kube, credentials, capture)
+    _install_operator(kube, images, chart_values or {}, stages)
+    return credentials
 
 
 def _start_object_store(kube: Kube, image: str, stages: Stages) -> Credentials:
@@ -82,7 +93,7 @@ def _upload(kube: Kube, credentials: Credentials, capture: Path) -> None:
 
 
 def _install_operator(
-    kube: Kube, images: Images, values: Mapping[str, str], stages: Stages
+    kube: Kube, images: Images, values: Mapping[str, Any], stages: Stages
 ) -> None:
     with stages.stage("helm install splat-operator"), Heartbeat("the operator to be ready"):
         kube.apply(manifests.namespace(manifests.OPERATOR_NAMESPACE))
@@ -96,7 +107,7 @@ def _install_operator(
                     "--set-string",
                     f"trainer.image.repository={trainer[0]},trainer.image.tag={trainer[1]}",
                 ),
-                *(word for name in values for word in ("--set-string", f"{name}={values[name]}")),
+                *(f"--set-json={name}={json.dumps(value)}" for name, value in values.items()),
             ).rstrip()
         )
 

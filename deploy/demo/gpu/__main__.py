@@ -1,4 +1,5 @@
-"""`python -m deploy.demo.gpu pack|up|down`: what `make gpu-pack` and `make gpu-demo` run."""
+"""`python -m deploy.demo.gpu pack|up|scenes|down`: what `make gpu-pack`, `gpu-demo` and
+`gpu-scenes` run."""
 
 import argparse
 import os
@@ -11,11 +12,15 @@ from deploy.demo import own_cluster
 from deploy.demo.gpu import kernels
 from deploy.demo.gpu.machine_images import OPERATOR, TRAINER, write_images
 from deploy.demo.gpu.pack import pack
+from deploy.demo.gpu.scenes import play
+from deploy.demo.kube import Kube
 from deploy.demo.manifests import TrainingRequest
 from deploy.demo.stages import DemoError, Stages
-from deploy.demo.story import REPOSITORY, Images, tell
+from deploy.demo.story import REPOSITORY, Images, prepare, tell
 from tests.cluster.layout import Layout, cache_root
 from tests.cluster.loading import load_image
+
+KERNELS_IN_IMAGE = {"kernelCache.inImage": True}
 
 
 def main() -> int:
@@ -36,7 +41,34 @@ def main() -> int:
 
 
 def _up(arguments: argparse.Namespace, stages: Stages) -> None:
-    packed: Path = arguments.folder
+    kube, images = _machine(arguments.folder, stages)
+    request = TrainingRequest(
+        iterations=arguments.iterations,
+        max_side=None,
+        max_gaussians=None,
+        gpus=1,
+        cpu="4",
+        memory="24Gi",
+    )
+    if arguments.command == "scenes":
+        prepare(kube, images, arguments.capture, stages, KERNELS_IN_IMAGE)
+        play(kube, request, stages, arguments.output)
+    else:
+        tell(
+            kube,
+            images,
+            arguments.capture,
+            request,
+            arguments.output,
+            stages,
+            timeout=1800,
+            chart_values=KERNELS_IN_IMAGE,
+        )
+    print(f"\nTime by stage:\n{stages.table()}")
+
+
+def _machine(packed: Path, stages: Stages) -> tuple[Kube, Images]:
+    """Bring the cluster up and its images into it, those made that are not there."""
     scratch = cache_root() / "gpu-demo"
     scratch.mkdir(parents=True, exist_ok=True)
     with stages.stage("Unpacking the cluster's tools"):
@@ -53,26 +85,7 @@ def _up(arguments: argparse.Namespace, stages: Stages) -> None:
         server = _unpack_file(packed / "s3-server.tar.xz", scratch / "s3-server.tar")
         (s3_server,) = load_image(Layout.of(own_cluster.NAME), server)
         print(f"    {', '.join([*loaded, s3_server])}")
-    request = TrainingRequest(
-        iterations=arguments.iterations,
-        max_side=None,
-        max_gaussians=None,
-        gpus=1,
-        cpu="4",
-        memory="24Gi",
-    )
-    tell(
-        kube,
-        Images(OPERATOR, TRAINER, s3_server),
-        arguments.capture,
-        request,
-        arguments.output,
-        stages,
-        timeout=1800,
-        before_training=lambda: kernels.fill_cache(kube, TRAINER),
-        chart_values={"kernelCache.claimName": kernels.CLAIM},
-    )
-    print(f"\nTime by stage:\n{stages.table()}")
+    return kube, Images(OPERATOR, TRAINER, s3_server)
 
 
 def _unpack(archive: Path, folder: Path) -> Path:
@@ -95,6 +108,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     for name, text in (
         ("pack", "pack what the GPU machine needs, on a machine with registries"),
         ("up", "run the demo on the GPU machine"),
+        ("scenes", "suspend, kill and starve trainings on the GPU machine"),
         ("down", "remove the demo's cluster"),
     ):
         command = commands.add_parser(name, help=text)
@@ -104,7 +118,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
             default=environ.get("GPU_PACK") or REPOSITORY / ".gpu",
             help="what `pack` makes and `up` reads (GPU_PACK)",
         )
-        if name == "up":
+        if name in ("up", "scenes"):
             command.add_argument(
                 *("--capture",),
                 type=Path,

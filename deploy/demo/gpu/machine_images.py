@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from deploy.demo.gpu.docker_archive import Image, write_archive
-from deploy.demo.gpu.kernels import LIBRARY
+from deploy.demo.gpu.kernels import FOLDER_IN_IMAGE, LIBRARY
 from deploy.demo.gpu.machine_layer import write_base_layer
 
 OPERATOR = "splat.test/gpu-operator:1"
@@ -30,6 +30,7 @@ def write_images(archive: Path, site: Path, kernels: Path) -> None:
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": "/tmp",  # noqa: S108 - a volume of the pod's
             "LD_LIBRARY_PATH": DRIVER_LIBRARIES,
+            "SPLAT_KERNELS_DIR": FOLDER_IN_IMAGE,
         }
         images = [
             Image(reference, (base, own), _entry_point(module), environment, "10001:10001")
@@ -47,9 +48,10 @@ def _entry_point(module: str) -> tuple[str, ...]:
 
 
 def _write_own_layer(layer: Path, site: Path, kernels: Path, root: Path) -> None:
-    (root / "opt/splat/kernels").mkdir(parents=True)
+    folder = root / FOLDER_IN_IMAGE.lstrip("/")
+    folder.mkdir(parents=True)
     shutil.copytree(site, root / "opt/splat/site")
-    shutil.copy(kernels, root / "opt/splat/kernels" / LIBRARY)
+    shutil.copy(kernels, folder / LIBRARY)
     for name in ("tmp", "proc", "sys", "dev", "run", "var/run", "data", "output", "root"):
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "tmp").chmod(0o1777)

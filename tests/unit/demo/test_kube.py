@@ -32,15 +32,15 @@ def test_tags_made_of_digits_reach_helm_as_strings(tmp_path: Path) -> None:
     said = tmp_path / "said"
     kube = _kube(tmp_path, f'printf "%s\\n" "$@" >> {said}')
     images = Images("splat.test/operator:1", "registry.test:5000/trainer:20", "s3:1")
-    _install_operator(kube, images, {"kernelCache.claimName": "kernels"}, Stages())
+    _install_operator(kube, images, {"kernelCache.inImage": True}, Stages())
     arguments = said.read_text().splitlines()
     assert "--set" not in arguments
     values = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--set-string"]
     assert values == [
         "image.repository=splat.test/operator,image.tag=1",
         "trainer.image.repository=registry.test:5000/trainer,trainer.image.tag=20",
-        "kernelCache.claimName=kernels",
     ]
+    assert "--set-json=kernelCache.inImage=true" in arguments
 
 
 def test_a_port_forward_that_does_not_start_says_why(tmp_path: Path) -> None:
