@@ -65,6 +65,13 @@ def _climbing(folder: Path) -> None:
     (folder / NAME).write_text(text.replace(f'"{LIBRARY}"', '"../../etc/passwd"'))
 
 
+def _not_listed(folder: Path) -> None:
+    text = (folder / NAME).read_text()
+    (folder / NAME).write_text(text.replace(f'"{LIBRARY}"', '"other.so"'))
+    shutil.copy(folder / LIBRARY, folder / "other.so")
+    (folder / LIBRARY).write_bytes(b"anything")
+
+
 def _huge_manifest(folder: Path) -> None:
     os.truncate(folder / NAME, 1 << 33)
 
@@ -83,7 +90,7 @@ def _a_link_for_a_folder(folder: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        *(_cut, _flip, _gone, _linked, _piped, _half_a_manifest, _climbing),
+        *(_cut, _flip, _gone, _linked, _piped, _half_a_manifest, _climbing, _not_listed),
         *(_huge_manifest, _of_another_key, _a_link_for_a_folder),
     ],
 )

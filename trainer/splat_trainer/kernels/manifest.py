@@ -16,6 +16,7 @@ from typing import IO, Self
 from pydantic import Field, ValidationError, model_validator
 
 from splat_trainer.contract.model import Document
+from splat_trainer.kernels.extension import LIBRARY
 from splat_trainer.kernels.ingredients import Ingredients
 
 NAME = "manifest.json"
@@ -47,12 +48,14 @@ class Manifest(Document):
     build_seconds: float = Field(ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
-    def _key_is_of_the_ingredients(self) -> Self:
+    def _is_of_its_key_and_lists_what_is_loaded(self) -> Self:
         if self.key != self.ingredients.key:
             raise ValueError("the key is not that of the ingredients")
         names = [file.name for file in self.files]
         if len(set(names)) != len(names) or NAME in names:
             raise ValueError("a file is listed twice")
+        if LIBRARY not in names:  # which would be loaded unread
+            raise ValueError(f"it does not list {LIBRARY}")
         return self
 
     @property
