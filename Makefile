@@ -86,6 +86,7 @@ cluster-down: venv ## Remove it
 	$(BIN)/python -m tests.cluster down
 
 # CAPTURE=folder trains a capture of yours; ITERATIONS and MAX_SIDE suit it to the machine.
+# CLUSTER=current takes the cluster of the current kubeconfig context, also to demo-down.
 .PHONY: demo demo-down
 demo: venv ## Cluster up, operator installed, a SplatTraining followed to its PLY
 	$(BIN)/python -m deploy.demo up

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.demo import own_cluster
+from deploy.demo import current_cluster, own_cluster
 from deploy.demo.captures import capture_to_train
 from deploy.demo.manifests import TrainingRequest
 from deploy.demo.stages import DemoError, Stages
@@ -19,7 +19,7 @@ def main() -> int:
     arguments = _parser(os.environ).parse_args()
     try:
         if arguments.command == "down":
-            own_cluster.remove()
+            _down(arguments)
         else:
             _up(arguments)
     except DemoError as error:
@@ -34,21 +34,36 @@ def main() -> int:
 def _up(arguments: argparse.Namespace) -> None:
     stages = Stages()
     with tempfile.TemporaryDirectory(prefix="splat-demo-") as scratch:
-        kube = own_cluster.bring_up(stages)
-        images = own_cluster.build_images(stages)
+        if arguments.cluster == "current":
+            cluster = current_cluster.find(os.environ, Path(scratch))
+            current_cluster.see_that_nobody_is_disturbed(cluster)
+            images = current_cluster.reachable_images(cluster, os.environ, stages)
+            kube = cluster.kube
+        else:
+            kube = own_cluster.bring_up(stages)
+            images = own_cluster.build_images(stages)
         capture = capture_to_train(arguments.capture, Path(scratch), stages)
         request = TrainingRequest(
             iterations=arguments.iterations,
             max_side=arguments.max_side,
             max_gaussians=arguments.max_gaussians,
-            gpus=0,
+            gpus=arguments.gpus,
             cpu="1",
             memory="6Gi",
         )
         tell(kube, images, capture, request, arguments.output, stages, arguments.timeout)
     print(f"\nTime by stage:\n{stages.table()}")
-    print(f"\nLook around:  {own_cluster.HINT}")
-    print("Remove it all:  make demo-down")
+    current = arguments.cluster == "current"
+    print(f"\nLook around:  {'kubectl get splat -A' if current else own_cluster.HINT}")
+    print(f"Remove it all:  make demo-down{' CLUSTER=current' if current else ''}")
+
+
+def _down(arguments: argparse.Namespace) -> None:
+    if arguments.cluster == "current":
+        with tempfile.TemporaryDirectory(prefix="splat-demo-") as scratch:
+            current_cluster.remove(current_cluster.find(os.environ, Path(scratch)))
+    else:
+        own_cluster.remove()
 
 
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -76,7 +91,21 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     up.add_argument("--max-gaussians", type=int, default=20_000)
     up.add_argument("--output", type=Path, default=REPOSITORY / "demo-output")
     up.add_argument("--timeout", type=float, default=1800, help="seconds for the training")
-    commands.add_parser("down", help="remove the demo's cluster")
+    up.add_argument(
+        "--gpus",
+        type=int,
+        choices=(0, 1),
+        default=int(environ.get("GPUS") or 0),
+        help="GPUs of the training (GPUS)",
+    )
+    down = commands.add_parser("down", help="remove the demo")
+    for command in (up, down):
+        command.add_argument(
+            "--cluster",
+            choices=("own", "current"),
+            default=environ.get("CLUSTER") or "own",
+            help="the project's own cluster, or that of the current kubeconfig context (CLUSTER)",
+        )
     return parser
 
 

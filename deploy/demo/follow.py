@@ -2,17 +2,18 @@
 
 import contextlib
 import subprocess
-import threading
 import time
 
 from deploy.demo.kube import Kube, Object
 from deploy.demo.stages import DemoError
+from deploy.demo.waiting import Heartbeat
 
 
 def follow_to_the_end(kube: Kube, namespace: str, name: str, timeout: float) -> Object:
     """Print kubectl's own live view until the training has ended; gives the ended resource."""
     command = [*kube.kubectl, "-n", namespace, "get", "splattraining", name, "--watch"]
-    with subprocess.Popen(command, env=dict(kube.environment)) as watching:
+    held = Heartbeat(f"SplatTraining {name}", lambda: _held_up(kube, namespace, name))
+    with held, subprocess.Popen(command, env=dict(kube.environment)) as watching:
         try:
             return _wait_until_ended(kube, namespace, name, timeout)
         finally:
@@ -30,6 +31,15 @@ def _wait_until_ended(kube: Kube, namespace: str, name: str, timeout: float) -> 
             return resource
         time.sleep(1)
     raise DemoError(f"{name} has not ended after {timeout:.0f} s\n{explain(kube, namespace, name)}")
+
+
+def _held_up(kube: Kube, namespace: str, name: str) -> str | None:
+    """Tell what keeps a training from running, in the resource's own words; None if it runs."""
+    resource = kube.get("splattraining", name, "-n", namespace)
+    if resource.get("status", {}).get("phase") in ("Running", "Succeeded", "Failed"):
+        return None
+    condition = succeeded_condition(resource)
+    return f"{condition.get('reason', 'not taken up yet')}: {condition.get('message', '')}"
 
 
 def succeeded_condition(resource: Object) -> Object:
@@ -59,24 +69,3 @@ def explain(kube: Kube, namespace: str, name: str) -> str:
         lines.append("--- events")
         lines.append(kube.run("-n", namespace, "get", "events", "--sort-by=.lastTimestamp"))
     return "\n".join(lines)
-
-
-class Heartbeat:
-    """Says every few seconds what is waited for, until the block ends."""
-
-    def __init__(self, what: str, every: float = 15.0) -> None:
-        self._what = what
-        self._every = every
-        self._done = threading.Event()
-
-    def __enter__(self) -> None:
-        threading.Thread(target=self._beat, daemon=True).start()
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-
-    def _beat(self) -> None:
-        started = time.monotonic()
-        while not self._done.wait(self._every):
-            waited = time.monotonic() - started
-            print(f"    … still waiting for {self._what} ({waited:.0f} s)", flush=True)

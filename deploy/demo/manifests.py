@@ -14,6 +14,8 @@ S3_SECRET = "s3-credentials"  # noqa: S105 - a name
 S3_SERVICE = "s3"
 S3_PORT = 7070
 BUCKET = "splats"
+DEMO_LABEL = {"app.kubernetes.io/part-of": "splat-demo"}
+"""On the demo's namespaces: what it may remove again."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ def namespace(name: str) -> Manifest:
         "metadata": {
             "name": name,
             "labels": {
+                **DEMO_LABEL,
                 "pod-security.kubernetes.io/enforce": "restricted",
                 "pod-security.kubernetes.io/warn": "restricted",
             },

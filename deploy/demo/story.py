@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from deploy.demo import manifests
-from deploy.demo.follow import (
-    Heartbeat,
-    explain,
-    follow_to_the_end,
-    succeeded_condition,
-)
+from deploy.demo.follow import explain, follow_to_the_end, succeeded_condition
 from deploy.demo.kube import Kube, Object
 from deploy.demo.object_store import Credentials, connect, download_folder, upload_folder
 from deploy.demo.stages import DemoError, Stages
+from deploy.demo.waiting import waiting_for_pods
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHART = REPOSITORY / "charts" / "splat-operator"
@@ -95,18 +91,18 @@ def _upload(kube: Kube, credentials: Credentials, capture: Path) -> None:
 def _install_operator(
     kube: Kube, images: Images, values: Mapping[str, Any], stages: Stages
 ) -> None:
-    with stages.stage("helm install splat-operator"), Heartbeat("the operator to be ready"):
-        kube.apply(manifests.namespace(manifests.OPERATOR_NAMESPACE))
-        operator, trainer = _split(images.operator), _split(images.trainer)
+    home = manifests.OPERATOR_NAMESPACE
+    with (
+        stages.stage("helm install splat-operator"),
+        waiting_for_pods(kube, home, "the operator to be ready"),
+    ):
+        kube.apply(manifests.namespace(home))
         print(
             kube.run_helm(
                 *("upgrade", "--install", "splat-operator", str(CHART)),
-                *("--namespace", manifests.OPERATOR_NAMESPACE, "--wait", "--timeout", "180s"),
-                *("--set-string", f"image.repository={operator[0]},image.tag={operator[1]}"),
-                *(
-                    "--set-string",
-                    f"trainer.image.repository={trainer[0]},trainer.image.tag={trainer[1]}",
-                ),
+                *("--namespace", home, "--wait", "--timeout", "180s"),
+                *("--set-string", _image_values("image", images.operator)),
+                *("--set-string", _image_values("trainer.image", images.trainer)),
                 *(f"--set-json={name}={json.dumps(value)}" for name, value in values.items()),
             ).rstrip()
         )
@@ -151,12 +147,16 @@ def _summarise(ended: Object, output: Path, files: list[Path]) -> None:
 
 
 def _wait_for_rollout(kube: Kube, namespace: str, deployment: str) -> None:
-    with Heartbeat(f"deployment {deployment}"):
+    with waiting_for_pods(kube, namespace, f"deployment {deployment}"):
         kube.run(
             *("-n", namespace, "rollout", "status", f"deployment/{deployment}", "--timeout=180s")
         )
 
 
-def _split(reference: str) -> tuple[str, str]:
+def _image_values(image: str, reference: str) -> str:
+    """Name an image to the chart; a tag made of digits stays a string."""
+    repository, found, digest = reference.partition("@")
+    if found:
+        return f"{image}.repository={repository},{image}.digest={digest}"
     repository, _, tag = reference.rpartition(":")
-    return repository, tag
+    return f"{image}.repository={repository},{image}.tag={tag}"

@@ -165,11 +165,11 @@ def pointed_at(context: str, scratch: Path) -> Cluster:
         kubeconfig=kubeconfig,
         environment={**os.environ, "KUBECONFIG": str(kubeconfig)},
         program=_program,
-        load_image=lambda archive: _load_elsewhere(context, archive),
+        load_image=lambda archive: load_elsewhere(context, archive),
     )
 
 
-def _load_elsewhere(context: str, archive: Path) -> list[str]:
+def load_elsewhere(context: str, archive: Path) -> list[str]:
     """Load an archive the way that the cluster's own tool does it."""
     kind, _, rest = context.partition("-")
     if kind == "splat":

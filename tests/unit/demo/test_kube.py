@@ -1,25 +1,18 @@
 """How the demo talks to kubectl and helm."""
 
-import stat
 from pathlib import Path
 
 import pytest
 
 from deploy.demo.kube import Kube
 from deploy.demo.stages import DemoError, Stages
-from deploy.demo.story import Images, _install_operator
-
-
-def _program(folder: Path, name: str, script: str) -> str:
-    path = folder / name
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return str(path)
+from deploy.demo.story import Images, _image_values, _install_operator
+from tests.unit.demo.programs import program
 
 
 def _kube(folder: Path, script: str) -> Kube:
-    program = _program(folder, "kubectl", script)
-    return Kube((program,), (_program(folder, "helm", script),), {"PATH": "/usr/bin:/bin"})
+    kubectl = program(folder, "kubectl", script)
+    return Kube((kubectl,), (program(folder, "helm", script),), {"PATH": "/usr/bin:/bin"})
 
 
 def test_a_failure_is_told_in_the_tools_own_words(tmp_path: Path) -> None:
@@ -60,3 +53,10 @@ def test_a_failed_stage_has_no_time_and_the_table_sums_the_others() -> None:
         raise ValueError("broken")
     assert [title for title, _ in stages.seconds] == ["first"]
     assert stages.table().splitlines()[-1].split()[:2] == ["in", "all"]
+
+
+def test_an_image_may_be_named_by_its_digest() -> None:
+    digest = "sha256:" + "a" * 64
+    assert _image_values("trainer.image", f"registry.test:5000/t@{digest}") == (
+        f"trainer.image.repository=registry.test:5000/t,trainer.image.digest={digest}"
+    )
