@@ -93,7 +93,7 @@ def test_images_that_no_node_could_reach_are_asked_for_by_their_variables(
 ) -> None:
     cluster = cluster_with(tmp_path)
     some = {"OPERATOR_IMAGE": "r/o:1"}
-    with pytest.raises(DemoError, match="TRAINER_IMAGE=[.]+ S3_SERVER_IMAGE="):
+    with pytest.raises(DemoError, match=r"TRAINER_IMAGE=[.]+ S3_SERVER_IMAGE="):
         current_cluster.reachable_images(cluster, some, Stages())
     images = current_cluster.reachable_images(cluster, IMAGES, Stages())
     assert (images.operator, images.trainer, images.s3_server) == ("r/o:1", "r/t:1", "r/s:1")
