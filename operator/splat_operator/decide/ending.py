@@ -101,5 +101,7 @@ def _how_it_crashed(exit_code: int | None, log_end: str) -> str:
     if exit_code and exit_code > _FIRST_SIGNAL_EXIT:
         with contextlib.suppress(ValueError):
             how += f" ({signal.Signals(exit_code - _FIRST_SIGNAL_EXIT).name})"
-    lines = log_end.strip().splitlines()
-    return f"the trainer ended with {how}" + (f": {lines[-1].strip()}" if lines else "")
+    # A trainer that was killed leaves its progress as the last line, which says nothing of why.
+    lines = [line.strip() for line in log_end.splitlines() if not line.lstrip().startswith("{")]
+    last = next(filter(None, reversed(lines)), "")
+    return f"the trainer ended with {how}" + (f": {last}" if last else "")

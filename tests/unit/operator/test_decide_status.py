@@ -213,6 +213,18 @@ def test_the_trainers_own_line_and_reason_are_passed_on() -> None:
     assert condition(told, "Succeeded")["message"] == line
 
 
+def test_the_progress_that_a_killed_trainer_printed_last_is_no_reason() -> None:
+    asked = training(maxRetries=0)
+    log = 'training on cuda\n{"stage":"Training","iteration":5001}\n'
+    told = status_of(
+        asked,
+        job(asked, **finished("Failed", "BackoffLimitExceeded", "limit")),
+        pod(**terminated(137, log)),
+    )
+    words = "the trainer ended with exit code 137 (SIGKILL): training on cuda"
+    assert condition(told, "Succeeded")["message"] == words
+
+
 @pytest.mark.parametrize(
     ("ended", "reason", "words"),
     [

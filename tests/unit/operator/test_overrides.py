@@ -1,0 +1,236 @@
+"""`spec.podTemplateOverrides`: merged as the API server would, or refused by the field's name."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from splat_operator.decide import CreateJob, decide
+from splat_operator.world import KernelCacheSettings, World
+
+from .builders import NOW, condition, installation, training
+
+TRAINER = "spec.containers[trainer]"
+
+
+def template(overrides: Any, **spec: Any) -> dict[str, Any]:
+    asked = training(podTemplateOverrides=overrides, **spec)
+    (action,) = decide(World(installation(), asked), NOW).actions
+    assert isinstance(action, CreateJob)
+    found: dict[str, Any] = action.manifest["spec"]["template"]
+    return found
+
+
+def trainer(**fields: Any) -> dict[str, Any]:
+    return {"spec": {"containers": [{"name": "trainer", **fields}]}}
+
+
+def refusal(overrides: Any) -> str:
+    """What is told of overrides that are not taken: no Job is made then."""
+    cache = KernelCacheSettings(in_image=False)
+    asked = training(podTemplateOverrides=overrides)
+    decision = decide(World(installation(kernel_cache=cache), asked), NOW)
+    assert decision.actions == ()
+    assert decision.status is not None
+    accepted = condition(dict(decision.status), "Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "InvalidPodTemplateOverrides")
+    assert "jobName" not in decision.status
+    return str(accepted["message"])
+
+
+def test_what_has_no_field_of_its_own_is_merged_in() -> None:
+    made = template(
+        {
+            "metadata": {"labels": {"team": "maps"}, "annotations": {"sidecar": "off"}},
+            "spec": {
+                "schedulerName": "volcano",
+                "topologySpreadConstraints": [
+                    {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"}
+                ],
+                "containers": [
+                    {"name": "trainer", "resources": {"limits": {"ephemeral-storage": "9Gi"}}}
+                ],
+            },
+        }
+    )
+    assert made["metadata"]["labels"]["team"] == "maps"
+    assert made["metadata"]["labels"]["splatting.dev/training"] == "garden"
+    assert made["spec"]["schedulerName"] == "volcano"
+    (container,) = made["spec"]["containers"]
+    limits = container["resources"]["limits"]
+    assert limits == {"nvidia.com/gpu": 1, "ephemeral-storage": "9Gi"}
+
+
+def test_a_neighbour_and_its_volume_can_be_added() -> None:
+    plain = template(None)["spec"]["containers"][0]["securityContext"]
+    neighbour = {
+        "name": "proxy",
+        "image": "proxy:1",
+        "securityContext": plain,
+        "volumeMounts": [{"name": "certificates", "mountPath": "/certificates"}],
+    }
+    made = template(
+        {
+            "spec": {
+                "containers": [neighbour],
+                "volumes": [{"name": "certificates", "configMap": {"name": "certificates"}}],
+            }
+        }
+    )
+    assert [one["name"] for one in made["spec"]["containers"]] == ["trainer", "proxy"]
+
+
+def test_scratch_can_be_another_volume() -> None:
+    claim: dict[str, Any] = {"ephemeral": {"volumeClaimTemplate": {"spec": {}}}}
+    made = template({"spec": {"volumes": [{"name": "tmp", **claim}]}})
+    (tmp,) = [one for one in made["spec"]["volumes"] if one["name"] == "tmp"]
+    assert tmp == {"name": "tmp", **claim}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "field"),
+    [
+        ({"spec": {"hostNetwork": True}}, "spec.hostNetwork"),
+        ({"spec": {"hostPID": True}}, "spec.hostPID"),
+        (
+            {"spec": {"securityContext": {"runAsUser": 0}}},
+            "spec.securityContext.runAsUser",
+        ),
+        (
+            {"spec": {"securityContext": {"seccompProfile": {"type": "Unconfined"}}}},
+            "spec.securityContext.seccompProfile",
+        ),
+        (
+            {"spec": {"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}},
+            "spec.volumes[host]",
+        ),
+        (trainer(securityContext={"privileged": True}), f"{TRAINER}.securityContext.privileged"),
+        (
+            trainer(securityContext={"allowPrivilegeEscalation": True}),
+            f"{TRAINER}.securityContext.allowPrivilegeEscalation",
+        ),
+        (
+            trainer(securityContext={"capabilities": {"add": ["SYS_ADMIN"]}}),
+            f"{TRAINER}.securityContext.capabilities.add",
+        ),
+        (
+            trainer(securityContext={"readOnlyRootFilesystem": False}),
+            f"{TRAINER}.securityContext.readOnlyRootFilesystem",
+        ),
+        (trainer(ports=[{"containerPort": 1, "hostPort": 1}]), f"{TRAINER}.ports"),
+        (trainer(command=["sh"]), f"{TRAINER}.command"),
+        (trainer(args=["train"]), f"{TRAINER}.args"),
+        (trainer(image="other:1"), f"{TRAINER}.image"),
+        (
+            trainer(env=[{"name": "SPLAT_PROGRESS_TOKEN_FILE", "value": "/mine"}]),
+            f"{TRAINER}.env[SPLAT_PROGRESS_TOKEN_FILE]",
+        ),
+        (
+            trainer(env=[{"name": "SPLAT_RUN_ID", "value": "another"}]),
+            f"{TRAINER}.env[SPLAT_RUN_ID]",
+        ),
+        (
+            trainer(env=[{"name": "AWS_SECRET_ACCESS_KEY", "value": "plain"}]),
+            f"{TRAINER}.env[AWS_SECRET_ACCESS_KEY]",
+        ),
+        (
+            trainer(resources={"limits": {"nvidia.com/gpu": 8}}),
+            f"{TRAINER}.resources.limits[nvidia.com/gpu]",
+        ),
+        (
+            trainer(volumeMounts=[{"mountPath": "/var/run/splat", "name": "tmp"}]),
+            f"{TRAINER}.volumeMounts[/var/run/splat]",
+        ),
+        (
+            trainer(volumeMounts=[{"mountPath": "/var/run", "name": "tmp"}]),
+            f"{TRAINER}.volumeMounts[/var/run]",
+        ),
+        (
+            {"spec": {"volumes": [{"name": "progress", "emptyDir": {}}]}},
+            "spec.volumes[progress]",
+        ),
+        ({"spec": {"automountServiceAccountToken": True}}, "spec.automountServiceAccountToken"),
+        ({"spec": {"shareProcessNamespace": True}}, "spec.shareProcessNamespace"),
+        ({"spec": {"restartPolicy": "OnFailure"}}, "spec.restartPolicy"),
+        ({"spec": {"nodeName": "node-1"}}, "spec.nodeName"),
+        ({"metadata": {"name": "mine"}}, "metadata.name"),
+        ({"metadata": {"ownerReferences": []}}, "metadata.ownerReferences"),
+        (
+            {"metadata": {"labels": {"splatting.dev/training": "other"}}},
+            "metadata.labels[splatting.dev/training]",
+        ),
+        (
+            {"metadata": {"labels": {"batch.kubernetes.io/job-name": "other"}}},
+            "metadata.labels[batch.kubernetes.io/job-name]",
+        ),
+        ({"spec": {"containers": None}}, "spec"),
+        ({"spec": {"$patch": "replace"}}, "spec.$patch"),
+        ({"kind": "Pod"}, "kind"),
+        ({"spec": "all of it"}, "spec"),
+        ({"spec": {"containers": {"trainer": {}}}}, "spec.containers"),
+        ({"spec": {"containers": [{"image": "x"}]}}, "spec.containers[0]"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_with_the_fields_name(overrides: Any, field: str) -> None:
+    assert refusal(overrides).startswith(f"spec.podTemplateOverrides.{field}")
+
+
+def test_a_token_for_the_kubernetes_api_does_not_come_in_by_a_volume() -> None:
+    token = {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+    told = refusal({"spec": {"volumes": [{"name": "token", **token}]}})
+    assert told.startswith("spec.podTemplateOverrides.spec.volumes[token].projected")
+
+
+def test_another_container_does_not_see_the_progress_token() -> None:
+    security = template(None)["spec"]["containers"][0]["securityContext"]
+    thief = {
+        "name": "thief",
+        "image": "i",
+        "securityContext": security,
+        "volumeMounts": [{"name": "progress", "mountPath": "/token"}],
+    }
+    assert "progress token" in refusal({"spec": {"containers": [thief]}})
+    assert "progress token" in refusal({"spec": {"initContainers": [thief]}})
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *(
+                        "metadata",
+                        "spec",
+                        "containers",
+                        "volumes",
+                        "name",
+                        "env",
+                        "securityContext",
+                    ),
+                    *("volumeMounts", "mountPath", "resources", "limits", "labels", "trainer"),
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["metadata", "spec", "kind"]), json_like, max_size=3))
+def test_whatever_is_given_is_merged_or_refused_and_never_a_crash(overrides: Any) -> None:
+    asked = training(podTemplateOverrides=overrides)
+    decision = decide(World(installation(), asked), NOW)
+    assert decision.status is not None
+    accepted = condition(dict(decision.status), "Accepted")
+    made = any(isinstance(action, CreateJob) for action in decision.actions)
+    assert made == (accepted["reason"] != "InvalidPodTemplateOverrides")
+    if made:
+        (action,) = decision.actions
+        assert isinstance(action, CreateJob)
+        pod = action.manifest["spec"]["template"]["spec"]
+        assert [one["name"] for one in pod["containers"]].count("trainer") == 1
