@@ -12,7 +12,7 @@ from splat_operator.act.warm_ups import WarmUps
 from splat_operator.api import names
 from splat_operator.decide import Action, CreateJob, CreateWarmUp, Event, RedoWarmUp, UpdateJob
 from splat_operator.world import Job, Training
-from splat_operator.world.fields import mappings, text
+from splat_operator.world.fields import controller_uid, mapping, mappings, text
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +35,7 @@ class Actor:
         news, and a new decision. Raises ApiError for everything else that is refused.
         """
         if isinstance(action, CreateJob):
-            metadata = action.manifest["metadata"]
-            path = paths.job(metadata["namespace"], metadata["name"])
-            job_seen(
-                await self._client.apply(path, action.manifest, manager=names.MANAGER, force=True)
-            )
+            job_seen(await self._make(action.manifest))
             return
         if isinstance(action, CreateWarmUp | RedoWarmUp):
             await self._warm_ups.act(action, job_seen)
@@ -54,6 +50,26 @@ class Actor:
         except ApiError as error:
             if not (error.gone or error.conflict):
                 raise
+
+    async def _make(self, manifest: Raw) -> Raw:
+        """Make a Job, or give the one that is there: its name is its training's alone.
+
+        A plain create costs the API server two thirds of a server-side apply.
+        """
+        metadata = manifest["metadata"]
+        try:
+            return await self._client.create(
+                paths.jobs(metadata["namespace"]), manifest, manager=names.MANAGER
+            )
+        except ApiError as error:
+            if not error.conflict:
+                raise
+            # Made before a restart or by the leader before, and the watch has not brought it yet.
+            found = await self._client.get(paths.job(metadata["namespace"], metadata["name"]))
+            owner = metadata["ownerReferences"][0]["uid"]
+            if controller_uid(mapping(found, "metadata")) != owner:
+                raise
+            return found
 
     async def write_status(self, training: Training, status: Mapping[str, Any]) -> Raw | None:
         """Write the whole status; gives the training as it is now, None where it is gone."""

@@ -69,9 +69,12 @@ class ApiClient:
         """Read an object, or the list that a query selects."""
         return await self._request("GET", path, query=query)
 
-    async def create(self, path: str, body: Mapping[str, Any]) -> Raw:
+    async def create(
+        self, path: str, body: Mapping[str, Any], *, manager: str | None = None
+    ) -> Raw:
         """Make an object in a collection; a conflict if it is there."""
-        return await self._request("POST", path, body)
+        query = {"fieldManager": manager} if manager else None
+        return await self._request("POST", path, body, query=query)
 
     async def replace(self, path: str, body: Mapping[str, Any]) -> Raw:
         """Write an object whole; a conflict if its resourceVersion is not the newest."""

@@ -41,7 +41,7 @@ async def operate(
     actor = Actor(client, socket.gethostname())
     async with _progress(settings, client, store, actor) as trust:
         reconciler = Reconciler(store, actor, lambda: _installation(settings, trust()), metrics)
-        queue = KeyQueue(reconciler.reconcile)
+        queue = KeyQueue(reconciler.reconcile, urgent=store.awaits_its_job)
         sweeper = Sweeper(store, queue, client)
         watched = watched_paths(settings.namespaces, settings.watches_nodes)
         watches = Watches(

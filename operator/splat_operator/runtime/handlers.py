@@ -104,6 +104,11 @@ def _feed(
         while news:
             queue.add(news.pop())
 
+    def has_news(event: kopf.RawEvent, **_: Any) -> bool:
+        # Most events of a training that runs are its progress, which is no news: kopf need not
+        # even prepare the call.
+        return bool(news) or event["type"] == "DELETED"
+
     resource = (watched.group, watched.version, watched.plural)
     kopf.index(*resource, id=f"{watched.plural}-seen", registry=handlers)(take_in)
-    kopf.on.event(*resource, id=f"{watched.plural}-news", registry=handlers)(pass_on)
+    kopf.on.event(*resource, id=f"{watched.plural}-news", registry=handlers, when=has_news)(pass_on)

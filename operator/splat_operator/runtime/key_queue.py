@@ -1,10 +1,15 @@
-"""One reconcile of a key at a time, however many events ask for it; failures wait and return."""
+"""One reconcile of a key at a time, however many events ask for it; failures wait and return.
+
+Two lanes: a training that has no Job yet goes before one whose status is to be told anew, because
+a GPU may be waiting for it. One turn in four is the other lane's, so that neither starves.
+"""
 
 import asyncio
 import heapq
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from splat_operator.runtime.store import Key
@@ -13,17 +18,29 @@ logger = logging.getLogger(__name__)
 
 _FIRST_BACKOFF = 1.0
 _LONGEST_BACKOFF = 300.0
+_TURNS = 4
+"""Of so many turns one is for keys that are not urgent, however many urgent ones wait."""
 
 Reconcile = Callable[[Key], Awaitable[float | None]]
 """Gives in how many seconds to come back though nothing happens; raises to be tried again."""
 
 
+def _never(key: Key) -> bool:
+    """No key is more urgent than another."""
+    return False
+
+
 class KeyQueue:
     """Keys that need a reconcile, and the workers that see to it."""
 
-    def __init__(self, reconcile: Reconcile) -> None:
+    def __init__(self, reconcile: Reconcile, urgent: Callable[[Key], bool] = _never) -> None:
+        """`urgent` is asked, when a key is added, whether it goes before the others."""
         self._reconcile = reconcile
-        self._ready: asyncio.Queue[Key] = asyncio.Queue()
+        self._urgent = urgent
+        self._first: deque[Key] = deque()
+        self._others: deque[Key] = deque()
+        self._ready = asyncio.Semaphore(0)
+        self._turn = 0
         self._waiting: set[Key] = set()
         self._running: set[Key] = set()
         self._again: set[Key] = set()
@@ -41,7 +58,8 @@ class KeyQueue:
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting.add(key)
-            self._ready.put_nowait(key)
+            (self._first if self._urgent(key) else self._others).append(key)
+            self._ready.release()
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Ask for a reconcile later; of several such wishes the earliest counts."""
@@ -61,7 +79,8 @@ class KeyQueue:
 
     async def _work(self) -> None:
         while True:
-            key = await self._ready.get()
+            await self._ready.acquire()
+            key = self._next()
             self._waiting.discard(key)
             self._running.add(key)
             try:
@@ -71,6 +90,12 @@ class KeyQueue:
                 if key in self._again:
                     self._again.discard(key)
                     self.add(key)
+
+    def _next(self) -> Key:
+        self._turn = (self._turn + 1) % _TURNS
+        if not self._first or (self._turn == 0 and self._others):
+            return self._others.popleft()
+        return self._first.popleft()
 
     async def _one(self, key: Key) -> None:
         try:

@@ -68,9 +68,13 @@ class Reconciler:
                 await self._tell_trouble(key, world, error)
             raise
         self._troubles.pop(key, None)
+        if _made_a_job(decision):
+            # It is in the store already, so the watch brings no news of it. The status is told in
+            # a turn of its own, after the Jobs of others that wait for theirs.
+            return 0.0
         await self._tell(key, world, decision)
-        if _made_a_job(decision) or _is_end(decision.status):
-            # What was just written is in the store already, so the watch brings no news of it.
+        if _is_end(decision.status):
+            # As above: what was just written is known.
             return 0.0
         if decision.wake_at is None:
             return None

@@ -201,6 +201,11 @@ class Store:
             (family.jobs if plural == "jobs" else family.pods).pop(sighting.uid, None)
         self._tidy(sighting.key, family)
 
+    def awaits_its_job(self, key: Key) -> bool:
+        """Whether a training is new: no Job of its name is seen, and no status is written."""
+        family = self._families.get(key)
+        return bool(family and family.training and not family.training.phase and not family.jobs)
+
     def training_keys(self) -> list[Key]:
         """Give the keys of all trainings."""
         return [key for key, family in self._families.items() if family.training]

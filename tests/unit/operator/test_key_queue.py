@@ -120,3 +120,28 @@ def test_a_reconcile_may_ask_to_come_back() -> None:
         await done.wait()
 
     run(reconcile, scene)
+
+
+def test_urgent_keys_go_first_and_starve_nobody() -> None:
+    order: list[Key] = []
+    urgent = {Key("n", f"new-{number}") for number in range(8)}
+
+    async def reconcile(key: Key) -> float | None:
+        order.append(key)
+        return None
+
+    async def play() -> None:
+        queue = KeyQueue(reconcile, urgent=lambda key: key in urgent)
+        for key in (A, B, *sorted(urgent)):
+            queue.add(key)
+        work = asyncio.create_task(queue.run(1))
+        while len(order) < 10:
+            await asyncio.sleep(0)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+    asyncio.run(play())
+    assert order[:3] == sorted(urgent)[:3]
+    assert order[3] == A
+    assert order[7] == B
+    assert set(order) == urgent | {A, B}

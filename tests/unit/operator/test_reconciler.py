@@ -80,6 +80,18 @@ def test_a_new_training_gets_its_job_and_one_status() -> None:
     assert api.told == ["JobCreated"]
 
 
+def test_the_job_comes_before_the_status_and_each_has_a_turn_of_its_own() -> None:
+    api = Api()
+    one, store = reconciler(api)
+    assert store.awaits_its_job(KEY)
+    assert asyncio.run(one.reconcile(KEY)) == 0.0
+    assert [type(action) for action in api.actions] == [CreateJob]
+    assert api.statuses == 0
+    assert not store.awaits_its_job(KEY)
+    asyncio.run(one.reconcile(KEY))
+    assert (len(api.actions), api.statuses) == (1, 1)
+
+
 def test_a_refusal_is_told_once_and_healed_without_an_event() -> None:
     api = Api()
     api.refusal = ApiError(403, "Forbidden", "exceeded quota: no-jobs")

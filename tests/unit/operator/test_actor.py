@@ -1,0 +1,82 @@
+"""A Job is made once: what is there already is taken, if it is this training's own."""
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from splat_operator.act import Actor, ApiClient, ApiError
+from splat_operator.decide import CreateJob
+
+JOBS = "/apis/batch/v1/namespaces/{namespace}/jobs"
+MANIFEST = {
+    "kind": "Job",
+    "metadata": {
+        "namespace": "gardens",
+        "name": "garden-1",
+        "ownerReferences": [{"uid": "training-1", "controller": True}],
+    },
+}
+
+
+class JobsOfServer:
+    """A server that keeps Jobs by name and takes no name twice."""
+
+    def __init__(self, *there: dict[str, Any]) -> None:
+        self.jobs = {job["metadata"]["name"]: job for job in there}
+        self.asked: list[str] = []
+
+    def application(self) -> web.Application:
+        """Give the web application."""
+        application = web.Application()
+        application.router.add_post(JOBS, self._create)
+        application.router.add_get(JOBS + "/{name}", self._read)
+        return application
+
+    async def _create(self, request: web.Request) -> web.Response:
+        self.asked.append("create")
+        job = json.loads(await request.text())
+        if job["metadata"]["name"] in self.jobs:
+            words = {"reason": "AlreadyExists", "message": "it is there"}
+            return web.json_response(words, status=409)
+        self.jobs[job["metadata"]["name"]] = job
+        return web.json_response(job, status=201)
+
+    async def _read(self, request: web.Request) -> web.Response:
+        self.asked.append("get")
+        return web.json_response(self.jobs[request.match_info["name"]])
+
+
+def make(server: JobsOfServer) -> list[dict[str, Any]]:
+    """Let the actor make the Job; gives the Jobs that it showed."""
+    shown: list[dict[str, Any]] = []
+
+    async def run() -> None:
+        async with TestServer(server.application()) as serving, aiohttp.ClientSession() as session:
+            actor = Actor(ApiClient(session, str(serving.make_url("/"))), "me")
+            await actor.act(CreateJob(MANIFEST), shown.append)
+
+    asyncio.run(run())
+    return shown
+
+
+def test_a_new_job_costs_one_request() -> None:
+    server = JobsOfServer()
+    assert make(server) == [MANIFEST]
+    assert server.asked == ["create"]
+
+
+def test_a_job_that_is_there_already_is_taken_as_it_is() -> None:
+    before = {**MANIFEST, "spec": {"suspend": True}}
+    assert make(JobsOfServer(before)) == [before]
+
+
+def test_a_namesake_of_somebody_elses_is_not_taken() -> None:
+    namesake = {"metadata": {"namespace": "gardens", "name": "garden-1"}}
+    with pytest.raises(ApiError) as raised:
+        make(JobsOfServer(namesake))
+    assert raised.value.conflict
