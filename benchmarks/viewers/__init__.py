@@ -1,0 +1,1 @@
+"""A splat in programs that are not ours."""

@@ -1,0 +1,38 @@
+"""The commands on a GPU: what doctor finds, and what a training tells of the GPU's memory."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from splat_trainer.capture.synthetic import make_synthetic_capture
+from splat_trainer.cli.main import main
+from splat_trainer.contract import ExitCode
+
+
+def test_doctor_finds_the_gpu_and_its_kernels(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--device", "cuda", "--json"]) == ExitCode.DONE
+    out = capsys.readouterr().out
+    print(out)
+    assert torch.cuda.get_device_name() in out
+
+
+def test_a_training_tells_its_memory_and_its_splat_measures_the_same_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_synthetic_capture(tmp_path / "capture")
+    data, out = str(tmp_path / "capture"), tmp_path / "out"
+    run = ["train", "--data", data, "--output", str(out), "--iterations=600", "--progress=lines"]
+    assert main(run) == ExitCode.DONE
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    trained = [line for line in lines if line.get("gaussians")]
+    assert trained
+    assert all(line["gpuMemoryBytes"] > 0 for line in trained)
+    result = json.loads((out / "result.json").read_text())
+    assert result["gpu"] == torch.cuda.get_device_name()
+    assert result["peakGpuMemoryBytes"] > trained[-1]["gpuMemoryBytes"]
+
+    assert main(["eval", str(out / "point_cloud.ply"), "--data", data, "--json"]) == ExitCode.DONE
+    again = json.loads(capsys.readouterr().out)
+    assert abs(again["psnr"] - result["psnr"]) < 0.02
