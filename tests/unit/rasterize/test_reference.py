@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from splat_trainer.gaussians.gaussians import NAMES
+from splat_trainer.gaussians.gaussians import NAMES, Gaussians
 from splat_trainer.rasterize.interface import Cameras
 from splat_trainer.rasterize.reference import ReferenceRasterizer
 from tests.unit.rasterize.scenes import cameras_around, random_gaussians, render_plainly
+from tests.unit.rasterize.steps import find_steps, without_steps
 
 render = ReferenceRasterizer()
 
@@ -42,6 +43,40 @@ def test_gradients_are_those_of_autograd_through_the_plainest_renderer(seed: int
     for name, want, got in zip(NAMES, expected, found, strict=True):
         assert want.abs().max() > 0, name
         assert torch.allclose(got, want, rtol=1e-6, atol=1e-8 * float(want.abs().max())), name
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rounding_moves_the_picture_at_steps_alone(seed: int) -> None:
+    gaussians = random_gaussians(300, seed=seed).detach()
+    cameras = cameras_around(1, width=45, height=37)
+    exact = Gaussians.from_dict({name: tensor.double() for name, tensor in gaussians})
+    in_double = cameras_around(1, width=45, height=37, dtype=torch.float64)
+    rough = render(gaussians, cameras, sh_degree=3).colors
+    fine = render(exact, in_double, sh_degree=3).colors
+    away = ~find_steps(gaussians, cameras).pixels
+    assert away.float().mean() > 0.5
+    assert (rough - fine)[away].abs().max() < 1e-4
+
+
+def test_a_scene_without_steps_loses_few_gaussians_and_has_none() -> None:
+    gaussians = random_gaussians(300, seed=1)
+    cameras = cameras_around(2, width=45, height=37)
+    smooth = without_steps(gaussians, cameras)
+    assert 240 < len(smooth) < 300
+    assert not find_steps(smooth, cameras).pixels.any()
+
+
+def test_an_alpha_at_the_threshold_is_a_step() -> None:
+    gaussians = random_gaussians(1, seed=2)
+    cameras = Cameras(
+        torch.eye(4)[None], torch.tensor([[[30.0, 0, 16.5], [0, 30, 16.5], [0, 0, 1]]]), 32, 32
+    )
+    at_the_edge = gaussians.replacing(
+        means=torch.tensor([[0.0, 0, 3]]), opacities=torch.logit(torch.tensor([1 / 255 + 1e-9]))
+    )
+    steps = find_steps(at_the_edge, cameras)
+    assert steps.pixels[0, 16, 16]
+    assert steps.gaussians.tolist() == [True]
 
 
 def test_a_nearly_opaque_wall_hides_what_is_behind_it() -> None:
