@@ -96,6 +96,12 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def scene_name(capture: Path) -> str:
+    """The capture's own name, with that of its model where a model's folder is given."""
+    parts = capture.resolve().parts
+    return f"{parts[-3]} ({parts[-2]})" if capture.name.isdigit() else capture.name
+
+
 def _run_child(capture: Path, strategy: str, steps: int, passed_on: list[str]) -> dict[str, Any]:
     command = [
         *(sys.executable, "-m", "benchmarks.train", str(capture)),
@@ -151,7 +157,7 @@ def _train(
     evaluation, timings = outcome.evaluation, outcome.timings
     peak = outcome.peak_gpu_memory_bytes
     return {
-        "scene": capture.name,
+        "scene": scene_name(capture),
         "strategy": config.strategy,
         "steps": outcome.iterations,
         "PSNR": evaluation.psnr if evaluation else None,

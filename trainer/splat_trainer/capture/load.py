@@ -30,7 +30,8 @@ def load_scene(folder: Path, config: TrainConfig) -> Scene:
     model = read_model(folders.model)
     if len(model.points) < MIN_POINTS:
         raise invalid(
-            f"{folders.model} holds {len(model.points)} points: at least {MIN_POINTS} are needed"
+            f"{folders.model} holds {len(model.points)} points: at least {MIN_POINTS} are needed "
+            "to start from; triangulate it (colmap point_triangulator), or reconstruct it again"
         )
     views = _read_views(_sources(model, folders, config.allow_missing_images), config)
     poses = np.stack([view.camtoworld for view in views])
