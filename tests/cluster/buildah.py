@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -126,7 +127,10 @@ class Buildah:
         ]  # fmt: skip
         log = images_root() / "logs" / f"{arguments[0]}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        scratch = images_root() / "tmp"  # what Dockerfiles cache (RUN --mount=type=cache), too
+        scratch.mkdir(exist_ok=True)
+        environ = {**os.environ, "TMPDIR": str(scratch)}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
         if arguments[0] == "build":
             log.write_text(done.stdout + done.stderr)
         if done.returncode:
