@@ -69,6 +69,21 @@ def find_checkpoint(output: Output, workspace: Workspace) -> Path | None:
     return path if output.get(newest, path) else None
 
 
+def checkpoints_are_of(run: str, output: Output, workspace: Workspace) -> bool:
+    """Whether the checkpoints in the output, if any, are this run's own."""
+    path = workspace.scratch / layout.RUN
+    return output.get(layout.RUN, path) and path.read_text(errors="replace").strip() == run
+
+
+def take_checkpoints_over(run: str, output: Output, workspace: Workspace) -> None:
+    """Mark the output's checkpoints to come as this run's, once those of another are gone."""
+    if output.names(layout.CHECKPOINTS):
+        return  # they could not be removed, and must not be taken for this run's later
+    path = workspace.scratch / layout.RUN
+    path.write_text(f"{run}\n")
+    output.put(path, layout.RUN, "run")
+
+
 def forget_checkpoints(output: Output, keep: str | None = None) -> None:
     """Remove the checkpoints in the output, all but the one named `keep`.
 

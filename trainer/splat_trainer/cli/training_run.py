@@ -8,7 +8,13 @@ from splat_trainer.capture.scene import Scene
 from splat_trainer.cli.checkpoint_mirror import CheckpointMirror, put_checkpoint
 from splat_trainer.cli.finished_run import metrics_of, report_of, summary_of
 from splat_trainer.cli.invocation import Invocation
-from splat_trainer.cli.outputs import Outputs, find_checkpoint, forget_checkpoints
+from splat_trainer.cli.outputs import (
+    Outputs,
+    checkpoints_are_of,
+    find_checkpoint,
+    forget_checkpoints,
+    take_checkpoints_over,
+)
 from splat_trainer.cli.progress.reporter import Reporters
 from splat_trainer.cli.stopwatch import Stopwatch
 from splat_trainer.cli.workspace import Workspace
@@ -19,6 +25,7 @@ from splat_trainer.contract import (
     Stage,
     TrainConfig,
     TrainerError,
+    environment,
     layout,
 )
 from splat_trainer.kernels.ensure import kernels_used
@@ -48,6 +55,7 @@ class TrainingRun:
         self._data: str = invocation.arguments.data
         self._endpoint: str | None = invocation.arguments.endpoint_url
         self._resume: bool = invocation.arguments.resume
+        self._run = invocation.environ.get(environment.RUN_ID, "").strip()
         self._interruption = invocation.interruption
         self._record = invocation.record
         self._config = config
@@ -143,9 +151,13 @@ class TrainingRun:
         self._record.note(checkpoint=CheckpointRef(iteration=step_of(newest), uri=uri))
 
     def _checkpoint(self) -> Path | None:
-        """The checkpoint to go on from; without --resume those of an earlier run must go."""
-        if not self._resume:
+        """The checkpoint to go on from; without --resume, or of another run, they must go."""
+        mine = not self._run or checkpoints_are_of(self._run, self._output, self._workspace)
+        if not self._resume or not mine:
             forget_checkpoints(self._output)
+            if self._run:
+                take_checkpoints_over(self._run, self._output, self._workspace)
+            logger.info("starting anew in %s", self._output.uri(""))
             return None
         checkpoint = find_checkpoint(self._output, self._workspace)
         if checkpoint:
