@@ -1,210 +1,303 @@
-"""How fast the operator is, on a real API server: `python -m benchmarks.operator --help`.
+"""How the operator grows, on a real API server: `python -m benchmarks.operator --help`.
 
-It speaks to the cluster of $KUBECONFIG, on which the operator must be installed, makes
-SplatTrainings in a namespace of its own and watches what comes of them:
-
-- suspended ones (the default): from the making of a SplatTraining to its Job, and to its status;
-- with --image, an image that ends at once: also from the pod's end to `Succeeded`.
+It works on the cluster of $KUBECONFIG, on which the SplatTraining resource must be defined and no
+operator may run, and starts everything that it measures as a process of its own: the operator,
+and with --peer KubeRay; with --pods also kwok, on whose simulated nodes the pods start at once.
+KubeRay and kwok are built from the Go module proxy. All are given the same resources: one pod
+that asks for nothing.
 
 Times are those at which this process saw each thing, through watches of its own, so they include
-the API server's and this machine's share. With --metrics, the address of a replica's /metrics,
-the operator's memory and API requests are told too.
+the API server's and this machine's share.
 """
 
 import argparse
 import asyncio
-import json
+import contextlib
 import os
-import statistics
+import signal
+import subprocess
 import time
-import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import aiohttp
 
-from splat_operator.act import ApiClient
-from splat_operator.api import names
+from benchmarks.scale import observing, programs
+from benchmarks.scale.observing import Raw, Times, between, spread, until
+from benchmarks.scale.programs import Running
+from benchmarks.scale.progress import Lag, report, tokens, trust
+from benchmarks.scale.subjects import RAY, SPLAT, Subject
+from splat_operator.act import ApiClient, ApiError
 from splat_operator.runtime.connection import connection_info, open_session
 
-Raw = Mapping[str, Any]
-
-_TRAININGS = f"/apis/{names.GROUP}/{names.VERSION}"
-_AT_ONCE = 16
+_AT_ONCE = 32
+_NODES = 10
 
 
 @dataclass
 class Seen:
-    """When each training came to each of its milestones, by its name."""
+    """When each resource came to each of its milestones, by its name."""
 
-    made: dict[str, float] = field(default_factory=dict)
-    job: dict[str, float] = field(default_factory=dict)
-    status: dict[str, float] = field(default_factory=dict)
-    pod_ended: dict[str, float] = field(default_factory=dict)
-    ended: dict[str, float] = field(default_factory=dict)
+    subject: Subject
+    made: Times = field(default_factory=dict)
+    child: Times = field(default_factory=dict)
+    status: Times = field(default_factory=dict)
+    started: Times = field(default_factory=dict)
+    runs: Times = field(default_factory=dict)
+    pods: dict[str, Raw] = field(default_factory=dict)
 
-    def training(self, raw: Raw) -> None:
-        """Take in a SplatTraining."""
-        name, phase = raw["metadata"]["name"], raw.get("status", {}).get("phase")
-        if phase:
-            self.status.setdefault(name, time.monotonic())
-        if phase in ("Succeeded", "Failed"):
-            self.ended.setdefault(name, time.monotonic())
+    def resource(self, kind: str, raw: Raw) -> None:
+        """Take in a resource."""
+        del kind
+        name, now = raw["metadata"]["name"], time.monotonic()
+        if raw.get("status"):
+            self.status.setdefault(name, now)
+        if self.subject.runs(raw):
+            self.runs.setdefault(name, now)
 
-    def job_seen(self, raw: Raw) -> None:
-        """Take in a Job."""
-        self.job.setdefault(raw["metadata"]["labels"][names.TRAINING_LABEL], time.monotonic())
+    def made_of_it(self, kind: str, raw: Raw) -> None:
+        """Take in what was made for a resource."""
+        del kind
+        self.child.setdefault(raw["metadata"]["labels"][self.subject.label], time.monotonic())
 
-    def pod(self, raw: Raw) -> None:
+    def pod(self, kind: str, raw: Raw) -> None:
         """Take in a pod."""
-        if raw["status"].get("phase") in ("Succeeded", "Failed"):
-            name = raw["metadata"]["labels"][names.TRAINING_LABEL]
-            self.pod_ended.setdefault(name, time.monotonic())
+        del kind
+        name = raw["metadata"]["labels"][self.subject.label]
+        if raw["status"].get("phase") == "Running":
+            self.started.setdefault(name, time.monotonic())
+            self.pods[name] = raw
 
 
-async def _watch(session: aiohttp.ClientSession, address: str, take: Callable[[Raw], None]) -> None:
-    parameters = {"watch": "true", "resourceVersion": "0"}
-    timeout = aiohttp.ClientTimeout(total=None)
-    async with session.get(address, params=parameters, timeout=timeout) as response:
-        async for line in response.content:
-            take(json.loads(line)["object"])
+@dataclass
+class Scene:
+    """Where it is measured."""
+
+    client: ApiClient
+    session: aiohttp.ClientSession
+    server: str
+    namespace: str
+    arguments: argparse.Namespace
+
+    def address(self, group_version: str, plural: str) -> str:
+        """Give the path of a collection in the benchmark's namespace."""
+        root = "/api" if group_version == "v1" else "/apis"
+        return f"{root}/{group_version}/namespaces/{self.namespace}/{plural}"
+
+    async def make(self, seen: Seen, count: int, over: float, suspended: bool) -> float:
+        """Make so many resources, spread over so many seconds; gives how long it took."""
+        turn, started = asyncio.Semaphore(_AT_ONCE), time.monotonic()
+        path = self.address(seen.subject.group_version, seen.subject.plural)
+
+        async def one(number: int) -> None:
+            name = f"t{number:05}"
+            await asyncio.sleep(max(0.0, started + over * number / count - time.monotonic()))
+            async with turn:
+                seen.made[name] = time.monotonic()
+                await self.client.create(path, seen.subject.body(name, suspended))
+
+        await asyncio.gather(*(one(number) for number in range(count)))
+        return time.monotonic() - started
+
+    @contextlib.asynccontextmanager
+    async def watching(self, seen: Seen, *lags: Lag) -> AsyncIterator[None]:
+        """Watch the resources and what is made of them."""
+        subject = seen.subject
+        resources = self.address(subject.group_version, subject.plural)
+        watched = [
+            (resources, seen.resource),
+            (self.address(subject.child_group_version, subject.child), seen.made_of_it),
+            (self.address("v1", "pods"), seen.pod),
+            *((resources, lag.training) for lag in lags),
+        ]
+        tasks = [
+            asyncio.create_task(observing.watch(self.session, self.server + path, take))
+            for path, take in watched
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                if task.done():
+                    task.result()
+                task.cancel()
 
 
-def _training(name: str, image: str | None) -> dict[str, Any]:
-    claim = {"persistentVolumeClaim": {"claimName": "none"}}
-    source = {"s3": {"uri": "s3://none/none"}} if image else claim
-    spec: dict[str, Any] = {
-        "source": source,
-        "output": source,
-        "resources": {"gpus": 0},
-        "suspend": image is None,
-        "maxRetries": 0,
-    }
-    if image:
-        spec["image"] = image
-    return {
-        "apiVersion": names.API_VERSION,
-        "kind": names.KIND,
-        "metadata": {"name": name},
-        "spec": spec,
-    }
+async def _burst(scene: Scene, subject: Subject, program: Running) -> None:
+    """From the making of resources to what is made of them, and to their statuses."""
+    arguments = scene.arguments
+    count, seen = arguments.trainings, Seen(subject)
+    async with scene.watching(seen):
+        before, cpu = program.scraped(), program.cpu_seconds
+        started = time.monotonic()
+        made = await scene.make(seen, count, arguments.over, suspended=not arguments.pods)
+        children = f"{subject.child} of {subject.name}"
+        all_made = await until(children, lambda: len(seen.child), count, arguments.timeout)
+        last = seen.runs if arguments.pods else seen.status
+        told = await until("statuses", lambda: len(last), count, arguments.timeout)
+        await asyncio.sleep(3)
+        after, cpu = program.scraped(), program.cpu_seconds - cpu
+    print(f"\n{subject.name}: {count} made in {made:.1f} s ({count / made:.0f}/s), {_load()}")
+    waited, all_told = all_made - started, told - started
+    print(f"all {subject.child} after {waited:.1f} s ({count / waited:.0f}/s), "
+          f"all told after {all_told:.1f} s")  # fmt: skip
+    print(spread(f"resource to its first of {subject.child}", between(seen.made, seen.child)))
+    print(spread("resource to status", between(seen.made, seen.status)))
+    if arguments.pods:
+        print(spread("resource to a pod that runs", between(seen.made, seen.started)))
+        print(spread("pod runs to the status that says so", between(seen.started, seen.runs)))
+    memory = program.resident_bytes / 2**20
+    print(f"{1000 * cpu / count:.1f} ms of CPU each, {memory:.0f} MiB resident")
+    _tell_requests(subject, before, after, count)
 
 
-async def _make(client: ApiClient, path: str, count: int, image: str | None, seen: Seen) -> None:
-    turn = asyncio.Semaphore(_AT_ONCE)
+async def _progress(scene: Scene, program: Running) -> None:
+    """Status lag while trainings run and report."""
+    arguments = scene.arguments
+    count, seen, lag = arguments.running, Seen(SPLAT), Lag()
+    async with scene.watching(seen, lag):
+        await scene.make(seen, count, count / 25, suspended=False)
+        await until("pods that run", lambda: len(seen.pods), count, arguments.timeout)
+        await until("statuses", lambda: len(seen.runs), count, arguments.timeout)
+        known = await tokens(scene.client, list(seen.pods.values()))
+        context = await trust(scene.client, scene.namespace)
+        before, cpu = program.scraped(), program.cpu_seconds
+        await report(
+            known, scene.namespace, context, lag, every=arguments.every, seconds=arguments.seconds
+        )
+        with contextlib.suppress(SystemExit):
+            await until("reports shown", lambda: -lag.unseen, 0, 30)
+        after, cpu = program.scraped(), program.cpu_seconds - cpu
+    print(f"\n{count} trainings run and report every {arguments.every:g} s for "
+          f"{arguments.seconds:g} s, {_load()}")  # fmt: skip
+    print(f"{lag.posts} reports, {lag.refused} refused, {lag.unseen} never shown")
+    print(spread("report to the status that shows it or a newer one", lag.seen))
+    print(f"{cpu / arguments.seconds:.2f} cores, {program.resident_bytes / 2**20:.0f} MiB resident")
+    _tell_requests(SPLAT, before, after, lag.posts)
 
-    async def one(number: int) -> None:
-        name = f"t{number:05}"
-        async with turn:
-            seen.made[name] = time.monotonic()
-            await client.create(path, _training(name, image))
 
-    await asyncio.gather(*(one(number) for number in range(count)))
+async def _restart(scene: Scene, program: Running) -> None:
+    """How soon a new process is ready, and what an unchanged world costs it."""
+    ready = program.wait_for(SPLAT.ready)
+    await asyncio.sleep(15)
+    before = program.scraped()
+    await asyncio.sleep(10)
+    after = program.scraped()
+    told = {name: value for name, value in after.items() if name.startswith("splat_training_phase")}
+    writes = sum(
+        value - before.get(name, 0)
+        for name, value in after.items()
+        if name.startswith(SPLAT.requests) and "leases" not in name
+    )
+    print(f"\nrestarted with {sum(told.values()):.0f} trainings: ready after {ready:.1f} s, "
+          f"{program.resident_bytes / 2**20:.0f} MiB resident; {writes:.0f} requests in 10 s "
+          f"but the Lease's, {_load()}")  # fmt: skip
 
 
-async def _until(what: str, done: Callable[[], int], count: int, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while done() < count:
-        if time.monotonic() > deadline:
-            raise SystemExit(f"after {seconds:.0f} s {what} of {done()} in {count} only")
-        await asyncio.sleep(0.05)
+def _tell_requests(subject: Subject, before: Raw, after: Raw, count: int) -> None:
+    for name, value in sorted(after.items()):
+        each = (value - before.get(name, 0)) / count
+        if name.startswith(subject.requests) and each >= 0.005:
+            print(f"  requests each: {each:5.2f} {name.partition('{')[2][:-1]}")
+
+
+def _load() -> str:
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    return f"{os.cpu_count()} cores, load {load}"
+
+
+@contextlib.contextmanager
+def _program(subject: Subject, namespace: str, folder: Path) -> Iterator[Running]:
+    command, environment = subject.command(programs.inside_kubeconfig(), namespace)
+    log = folder / f"{subject.name}.log"
+    with programs.running(command, log, subject.metrics, **environment) as program:
+        yield program
 
 
 async def _measure(arguments: argparse.Namespace) -> None:
-    namespace, seen = f"benchmark-{uuid.uuid4().hex[:8]}", Seen()
-    count: int = arguments.trainings
-    info = connection_info()
+    info, folder = connection_info(), programs.scratch_folder()
+    print(f"logs in {folder}")
     async with open_session(info) as session:
         client = ApiClient(session, info.server)
-        await client.create(
-            "/api/v1/namespaces",
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
-        )
-        path = f"{_TRAININGS}/namespaces/{namespace}/{names.PLURAL}"
-        watched = (
-            (path, seen.training),
-            (f"/apis/batch/v1/namespaces/{namespace}/jobs", seen.job_seen),
-            (f"/api/v1/namespaces/{namespace}/pods", seen.pod),
-        )
-        watches = [
-            asyncio.create_task(_watch(session, info.server + where, take))
-            for where, take in watched
-        ]
+        for subject in (SPLAT, *([RAY] if arguments.peer else [])):
+            namespace = f"benchmark-{uuid.uuid4().hex[:8]}"
+            scene = Scene(client, session, info.server, namespace, arguments)
+            _define(subject)
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+            await client.create("/api/v1/namespaces", body)
+            with contextlib.ExitStack() as stack:
+                if arguments.pods or arguments.running:
+                    kubeconfig = programs.inside_kubeconfig()
+                    stack.enter_context(
+                        programs.simulated_nodes(kubeconfig, folder, pods_end=False)
+                    )
+                    await _make_nodes(client)
+                with _program(subject, namespace, folder) as program:
+                    program.wait_for(subject.ready)
+                    await asyncio.sleep(3)  # the Lease
+                    if arguments.running:
+                        await _progress(scene, program)
+                    else:
+                        await _burst(scene, subject, program)
+                if subject is SPLAT and arguments.restart:
+                    with _program(subject, namespace, folder) as program:
+                        await _restart(scene, program)
+            if not arguments.keep:
+                uid = (await client.get(f"/api/v1/namespaces/{namespace}"))["metadata"]["uid"]
+                await client.delete(f"/api/v1/namespaces/{namespace}", uid=uid)
+                await _gone(client, namespace, arguments.timeout)
+
+
+async def _gone(client: ApiClient, namespace: str, seconds: float) -> None:
+    """Wait until a namespace is gone, so that its end is no load on what is measured next."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         try:
-            before = _metrics(arguments.metrics)
-            started = time.monotonic()
-            await _make(client, path, count, arguments.image, seen)
-            made = time.monotonic() - started
-            await _until("Jobs", lambda: len(seen.job), count, arguments.timeout)
-            jobs = max(seen.job.values()) - started
-            await _until("statuses", lambda: len(seen.status), count, arguments.timeout)
-            if arguments.image:
-                await _until("ends", lambda: len(seen.ended), count, arguments.timeout)
-            await asyncio.sleep(2)
-            after = _metrics(arguments.metrics)
-        finally:
-            for task in watches:
-                task.cancel()
-            uid = (await client.get(f"/api/v1/namespaces/{namespace}"))["metadata"]["uid"]
-            await client.delete(f"/api/v1/namespaces/{namespace}", uid=uid)
-    _tell(count, made, jobs, seen, before, after)
+            await client.get(f"/api/v1/namespaces/{namespace}")
+        except ApiError as error:
+            if error.gone:
+                return
+        await asyncio.sleep(1)
 
 
-def _tell(
-    count: int,
-    made: float,
-    jobs: float,
-    seen: Seen,
-    before: dict[str, float],
-    after: dict[str, float],
-) -> None:
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    print(f"{count} trainings on {os.cpu_count()} cores, load {load}")
-    print(f"made in {made:.2f} s ({count / made:.0f}/s), all Jobs after {jobs:.2f} s "
-          f"({count / jobs:.0f}/s)")  # fmt: skip
-    _spread("made to Job", seen.made, seen.job)
-    _spread("made to status", seen.made, seen.status)
-    if seen.ended:
-        _spread("pod's end to the end told", seen.pod_ended, seen.ended)
-    if after:
-        cpu = after["process_cpu_seconds_total"] - before["process_cpu_seconds_total"]
-        memory = after["process_resident_memory_bytes"] / 2**20
-        print(f"the operator: {1000 * cpu / count:.1f} ms of CPU a training, {memory:.0f} MiB")
-        for name, value in sorted(after.items()):
-            if name.startswith("splat_operator_api_requests_total"):
-                each = (value - before.get(name, 0)) / count
-                print(f"API requests a training: {each:5.2f} {name.partition('{')[2][:-1]}")
+def _define(subject: Subject) -> None:
+    definition = subject.definition()
+    if definition:
+        command = [
+            "kubectl",
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            f"--filename={definition}",
+        ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def _spread(what: str, start: dict[str, float], end: dict[str, float]) -> None:
-    times = sorted(end[name] - start[name] for name in end if name in start)
-    if not times:
-        return
-    p99 = times[min(len(times) - 1, int(len(times) * 0.99))]
-    print(f"{what}: median {statistics.median(times):.3f} s, p99 {p99:.3f} s, "
-          f"longest {times[-1]:.3f} s")  # fmt: skip
-
-
-def _metrics(address: str | None) -> dict[str, float]:
-    """Read a replica's metrics; empty where no address is given."""
-    if not address:
-        return {}
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(address, timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
-    return {name: float(value) for name, _, value in pairs}
+async def _make_nodes(client: ApiClient) -> None:
+    for number in range(_NODES):
+        try:
+            await client.create("/api/v1/nodes", programs.node(number))
+        except ApiError as error:
+            if not error.conflict:
+                raise
 
 
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--trainings", type=int, default=200, metavar="N")
-    parser.add_argument("--image", help="run this image, which must end at once with exit code 0")
-    parser.add_argument("--metrics", metavar="URL", help="such as http://127.0.0.1:8080/metrics")
+    parser.add_argument("--trainings", type=int, default=1000, metavar="N")
+    parser.add_argument("--over", type=float, default=0, metavar="SECONDS", help="make them evenly")
+    parser.add_argument("--pods", action="store_true", help="not suspended, on simulated nodes")
+    parser.add_argument("--peer", action="store_true", help="then KubeRay, on the same")
+    parser.add_argument("--restart", action="store_true", help="then a fresh process on the same")
+    parser.add_argument("--running", type=int, default=0, metavar="N", help="status lag of so many")
+    parser.add_argument("--every", type=float, default=2, metavar="SECONDS", help="each reports")
+    parser.add_argument("--seconds", type=float, default=30, help="for so long")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS")
+    parser.add_argument("--keep", action="store_true", help="leave the namespace as it is")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     asyncio.run(_measure(parser.parse_args()))
 
 
