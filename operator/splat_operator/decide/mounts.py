@@ -29,9 +29,16 @@ class Mounts:
     mounts: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, name: str, path: str, volume: dict[str, Any], **options: Any) -> None:
-        """Mount one volume at one path."""
-        self.volumes.append({"name": name, **volume})
-        self.mounts.append({"name": name, "mountPath": path, **options})
+        """Mount one volume at one path.
+
+        A claim is one volume however often it is mounted: under two names the kubelet would wait
+        for the second for ever.
+        """
+        same = (one["name"] for one in self.volumes if _claim_of(one) == _claim_of(volume) != "")
+        found = next(same, None)
+        if found is None:
+            self.volumes.append({"name": name, **volume})
+        self.mounts.append({"name": found or name, "mountPath": path, **options})
 
 
 def mounts(installation: Installation, spec: SplatTrainingSpec, kernels: KernelPlan) -> Mounts:
@@ -75,6 +82,10 @@ def _claim(name: str) -> dict[str, Any]:
     # Read-only is said of the mount, not of the volume: a claim that is mounted twice, once to
     # read and once to write, could not be both.
     return {"persistentVolumeClaim": {"claimName": name}}
+
+
+def _claim_of(volume: dict[str, Any]) -> str:
+    return str(volume.get("persistentVolumeClaim", {}).get("claimName", ""))
 
 
 def _progress_volume() -> dict[str, Any]:

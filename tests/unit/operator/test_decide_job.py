@@ -118,6 +118,18 @@ def test_claims_are_mounted_the_source_read_only() -> None:
     assert volumes["shm"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Gi"}
 
 
+def test_a_claim_that_is_read_and_written_is_one_volume() -> None:
+    """Under two names in one pod the kubelet would wait for the second for ever."""
+    asked = training(output={"persistentVolumeClaim": {"claimName": "captures", "path": "splats"}})
+    claims = [one for one in pod_spec(asked)["volumes"] if "persistentVolumeClaim" in one]
+    assert [one["name"] for one in claims] == ["source"]
+    mounted = [one for one in container(asked)["volumeMounts"] if one["name"] == "source"]
+    assert mounted == [
+        {"name": "source", "mountPath": "/data", "readOnly": True},
+        {"name": "source", "mountPath": "/output"},
+    ]
+
+
 def test_s3_credentials_come_by_reference_and_never_by_value() -> None:
     asked = training(source={"s3": S3}, output={"s3": {**S3, "uri": "s3://splats/garden"}})
     args = container(asked)["args"]
