@@ -7,7 +7,7 @@ from typing import Any
 from splat_operator.api import ConditionType, Phase
 from splat_operator.decide.decision import Situation
 from splat_operator.decide.kernels import kernel_state
-from splat_operator.decide.reasons import MEANINGS
+from splat_operator.decide.reasons import MEANINGS, Reason
 from splat_operator.decide.shown import shown_message, shown_time
 from splat_operator.world import Training, World
 
@@ -52,19 +52,22 @@ def _condition(
 def _kernels_verdict(world: World, where: Situation) -> Verdict:
     """Say how it stands with the kernels, which is apart from where the training is.
 
-    Once the Job is made it stays as it was then: a node of a new kind, for which kernels are
+    Once the Job is made, what was well stays so: a node of a new kind, for which kernels are
     compiled now, takes nothing from a training that runs.
     """
     blocked = (where.reason.value, where.message)
     written = _as_written(world.training.condition(ConditionType.KERNELS_READY))
-    if MEANINGS[where.reason].holds is ConditionType.KERNELS_READY:
+    if MEANINGS[where.reason].holds is ConditionType.KERNELS_READY or (
+        where.reason is Reason.KERNELS_NOT_COMPILED and world.job is None
+    ):
         return ("False", *blocked)
-    if written and (world.job or MEANINGS[where.reason].holds is None):
-        return written
     spec = world.training.spec
     if spec is None:
-        return ("False", *blocked)
+        return written or ("False", *blocked)
     state = kernel_state(world)
+    begun = world.job or MEANINGS[where.reason].holds is None
+    if written and begun and (written[0] == "True" or state.holds):
+        return written
     if state.holds and spec.suspend and world.job is None:
         return ("Unknown", *blocked)
     return state.status, state.reason, state.message

@@ -185,10 +185,10 @@ def test_a_failed_compile_is_told_with_the_end_of_the_compilers_log_and_waited_o
     failed = ended(outcome=KernelsOutcome.FAILED, reason=Reason.KERNELS_NOT_COMPILED, message=words)
     found = warm_up(names(training())[0], failed, **finished("Failed", "PodFailurePolicy"))
     decision = decided(training(), found)
-    told = ready(decision)
-    assert (told["status"], told["reason"]) == ("False", "CompileFailed")
-    assert "nvcc failed" in told["message"]
-    assert "no kernel image for sm_999" in told["message"]
+    verdict = ready(decision)
+    assert (verdict["status"], verdict["reason"]) == ("False", "CompileFailed")
+    assert "nvcc failed" in verdict["message"]
+    assert "no kernel image for sm_999" in verdict["message"]
     # The Job goes after a while, and whoever waits has another one made.
     (action,) = decision.actions
     assert isinstance(action, UpdateJob)
@@ -217,6 +217,27 @@ def test_on_a_failed_compile_the_policy_decides() -> None:
     assert not any(isinstance(action, CreateJob) for action in after("Build").actions)
 
 
+def told(decision: Decision) -> dict[str, Any]:
+    assert decision.status is not None
+    return dict(decision.status)
+
+
+def test_that_kernels_are_there_is_told_though_the_job_was_seen_first() -> None:
+    waiting = told(decided(training()))
+    asked = training(status=waiting)
+    done = warm_up(names(asked)[0], built(), **finished("Complete"))
+    ready_now = condition(told(decided(asked, done, own=job(asked))), "KernelsReady")
+    assert (ready_now["status"], ready_now["reason"]) == ("True", "Compiled")
+
+
+def test_the_policy_to_fail_is_told_of_the_kernels_too() -> None:
+    asked = training(kernelCache={"claimName": "kernels", "onMiss": "Fail"})
+    asked = replace(asked, status=told(decided(asked)))
+    failed = warm_up(names(asked)[0], **finished("Failed", "BackoffLimitExceeded"))
+    ended_so = condition(told(decided(asked, failed)), "KernelsReady")
+    assert (ended_so["status"], ended_so["reason"]) == ("False", "KernelsNotCompiled")
+
+
 def test_a_pod_that_compiles_and_gets_no_node_is_told_in_the_schedulers_words() -> None:
     stuck = Pod.from_api(
         raw_pod(
@@ -239,10 +260,10 @@ def test_a_pod_that_compiles_and_gets_no_node_is_told_in_the_schedulers_words() 
 
 def test_what_a_claim_of_one_node_means_is_told() -> None:
     found = warm_up(names(training())[0], built(), modes=("ReadWriteOnce",), **finished("Complete"))
-    told = ready(decided(training(), found))
-    assert told["status"] == "True"
-    assert KEY in told["message"]
-    assert "run on one node" in told["message"]
+    verdict = ready(decided(training(), found))
+    assert verdict["status"] == "True"
+    assert KEY in verdict["message"]
+    assert "run on one node" in verdict["message"]
 
 
 def refused(started: float) -> Pod:

@@ -119,7 +119,8 @@ def test_a_training_with_a_kernel_cache_ends_too_and_compiles_no_more_often_than
         if step == "reconcile" and cluster.job is not None and not had_job:
             assert _done(operator.warm_up), "a Job was made before its kernels were there"
     cluster.damaged = False
-    run_to_the_end(cluster, operator)
+    status = run_to_the_end(cluster, operator)
+    assert condition(status, "KernelsReady")["reason"] == "Compiled"
     # One is made anew only after the one before went, or once for each pod that refused its work.
     assert cluster.warm_ups_made <= 1 + cluster.warm_ups_gone + cluster.in_vain
 
