@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,8 +56,11 @@ class ProgressWriter:
     async def _drain(self, target: Target) -> None:
         try:
             while target in self._newest:
+                started = time.monotonic()
                 await self._write_one(target, self._newest.pop(target))
-                await asyncio.sleep(self._interval)
+                # From start to start: were the write's own time added, a trainer that reports at
+                # this very interval would find its turn not come yet, each time a bit more.
+                await asyncio.sleep(max(0.0, started + self._interval - time.monotonic()))
         finally:
             del self._tasks[target]
 

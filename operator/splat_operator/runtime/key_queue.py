@@ -1,7 +1,7 @@
 """One reconcile of a key at a time, however many events ask for it; failures wait and return.
 
 Two lanes: a training that has no Job yet goes before one whose status is to be told anew, because
-a GPU may be waiting for it. One turn in four is the other lane's, so that neither starves.
+a GPU may be waiting for it. One turn in eight is the other lane's, so that neither starves.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 _FIRST_BACKOFF = 1.0
 _LONGEST_BACKOFF = 300.0
-_TURNS = 4
+_TURNS = 8
 """Of so many turns one is for keys that are not urgent, however many urgent ones wait."""
 
 Reconcile = Callable[[Key], Awaitable[float | None]]

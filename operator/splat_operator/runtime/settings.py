@@ -143,7 +143,7 @@ class Settings(BaseModel):
         True, description="Act only while holding the Lease; needed for more than one replica."
     )
     lease_name: str = Field("splat-operator", min_length=1, description="Name of that Lease.")
-    workers: int = Field(16, ge=1, le=256, description="Trainings reconciled at once.")
+    workers: int = Field(48, ge=1, le=256, description="Trainings reconciled at once.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )

@@ -188,6 +188,30 @@ def test_any_text_for_a_token_is_read_or_refused(text: str) -> None:
     assert claimed_caller(text) is None or isinstance(claimed_caller(text), Caller)
 
 
+def test_a_write_that_takes_long_does_not_put_off_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 100.0
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async def write(ns: str, name: str, uid: str, progress: Mapping[str, Any]) -> None:
+        nonlocal clock
+        clock += progress["iteration"]
+
+    async def run() -> None:
+        writer = ProgressWriter(write, interval=2.0)
+        for seconds in (0.5, 3.0):
+            writer.offer(Target("n", str(seconds), "u"), {"iteration": seconds})
+        done = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*done)
+
+    monkeypatch.setattr("splat_operator.progress.writer.time.monotonic", lambda: clock)
+    monkeypatch.setattr("splat_operator.progress.writer.asyncio.sleep", sleep)
+    asyncio.run(run())
+    assert slept == [1.5, 0.0]
+
+
 def test_of_many_reports_the_newest_is_written_and_few_are() -> None:
     async def run() -> list[int]:
         written: list[int] = []

@@ -16,7 +16,7 @@ def test_environment_variables_set_what_no_flag_does() -> None:
 
 
 def test_an_empty_variable_sets_nothing() -> None:
-    assert read_settings([], {**ENOUGH, "SPLAT_OPERATOR_WORKERS": " "}).workers == 16
+    assert read_settings([], {**ENOUGH, "SPLAT_OPERATOR_WORKERS": " "}).workers == 48
 
 
 def test_namespaces_are_separated_by_commas() -> None:
