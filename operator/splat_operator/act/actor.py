@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from splat_operator.act import paths
-from splat_operator.act.api_client import ApiClient, ApiError
+from splat_operator.act.api_client import ApiClient, ApiError, name_taken
 from splat_operator.act.event_body import event_body
 from splat_operator.act.warm_ups import WarmUps
 from splat_operator.api import names
@@ -68,7 +68,7 @@ class Actor:
             found = await self._client.get(paths.job(metadata["namespace"], metadata["name"]))
             owner = metadata["ownerReferences"][0]["uid"]
             if controller_uid(mapping(found, "metadata")) != owner:
-                raise
+                raise name_taken(metadata["name"]) from error
             return found
 
     async def write_status(self, training: Training, status: Mapping[str, Any]) -> Raw | None:

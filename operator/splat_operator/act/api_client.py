@@ -6,6 +6,7 @@ dicts.
 """
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -52,6 +53,12 @@ class ApiError(Exception):
     def refusal(self) -> bool:
         """Whether the same request will be refused again until somebody changes something."""
         return 400 <= self.status < 500 and self.status not in (401, 408, 409, 429)
+
+
+def name_taken(job: str) -> ApiError:
+    """Give the refusal for a Job whose name somebody else has: told, and not asked for at once."""
+    words = f"Job {job} is there and is not the operator's: delete or rename it"
+    return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "NameTaken", words)
 
 
 class ApiClient:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from splat_operator.act import paths
-from splat_operator.act.api_client import ApiClient, ApiError
+from splat_operator.act.api_client import ApiClient, ApiError, name_taken
 from splat_operator.api import names
 from splat_operator.decide import CreateWarmUp, RedoWarmUp
 from splat_operator.world import ClaimTemplate
@@ -49,6 +49,12 @@ class WarmUps:
         except ApiError as error:
             if not error.conflict:
                 raise
+            # Seen now, or the same would be decided again and again until a watch brings it; a
+            # namesake without the labels none would ever bring.
+            found = await self._client.get(paths.job(metadata["namespace"], metadata["name"]))
+            if not metadata["labels"].items() <= mapping(found, "metadata", "labels").items():
+                raise name_taken(metadata["name"]) from error
+            job_seen(found)
 
     async def _access_modes(self, namespace: str, action: CreateWarmUp) -> tuple[str, ...]:
         """Give how the claim can be mounted, and make it where it is to be made; else ()."""

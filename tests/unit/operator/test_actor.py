@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from splat_operator.act import Actor, ApiClient, ApiError
-from splat_operator.decide import CreateJob
+from splat_operator.decide import Action, CreateJob, CreateWarmUp
 
 JOBS = "/apis/batch/v1/namespaces/{namespace}/jobs"
 MANIFEST = {
@@ -21,6 +21,9 @@ MANIFEST = {
         "ownerReferences": [{"uid": "training-1", "controller": True}],
     },
 }
+
+
+MAKE = CreateJob(MANIFEST)
 
 
 class JobsOfServer:
@@ -51,14 +54,14 @@ class JobsOfServer:
         return web.json_response(self.jobs[request.match_info["name"]])
 
 
-def make(server: JobsOfServer) -> list[dict[str, Any]]:
-    """Let the actor make the Job; gives the Jobs that it showed."""
+def make(server: JobsOfServer, action: Action = MAKE) -> list[dict[str, Any]]:
+    """Let the actor make a Job; gives the Jobs that it showed."""
     shown: list[dict[str, Any]] = []
 
     async def run() -> None:
         async with TestServer(server.application()) as serving, aiohttp.ClientSession() as session:
             actor = Actor(ApiClient(session, str(serving.make_url("/"))), "me")
-            await actor.act(CreateJob(MANIFEST), shown.append)
+            await actor.act(action, shown.append)
 
     asyncio.run(run())
     return shown
@@ -79,4 +82,31 @@ def test_a_namesake_of_somebody_elses_is_not_taken() -> None:
     namesake = {"metadata": {"namespace": "gardens", "name": "garden-1"}}
     with pytest.raises(ApiError) as raised:
         make(JobsOfServer(namesake))
-    assert raised.value.conflict
+    # Told in the training, and tried again at longer and longer intervals.
+    assert raised.value.refusal
+    assert "Job garden-1 is there" in raised.value.message
+
+
+WARM_UP = {
+    "kind": "Job",
+    "metadata": {
+        "namespace": "gardens",
+        "name": "splat-kernels-1",
+        "labels": {"splatting.dev/kernels": "splat-kernels-1"},
+        "annotations": {},
+    },
+}
+
+
+def test_whoever_comes_second_to_a_warm_up_sees_the_firsts() -> None:
+    server = JobsOfServer()
+    assert make(server, CreateWarmUp(WARM_UP)) == [WARM_UP]
+    first = {**WARM_UP, "spec": {"backoffLimit": 2}}
+    assert make(JobsOfServer(first), CreateWarmUp(WARM_UP)) == [first]
+
+
+def test_a_namesake_of_a_warm_up_is_no_warm_up() -> None:
+    namesake = {"metadata": {"namespace": "gardens", "name": "splat-kernels-1"}}
+    with pytest.raises(ApiError) as raised:
+        make(JobsOfServer(namesake), CreateWarmUp(WARM_UP))
+    assert raised.value.refusal
