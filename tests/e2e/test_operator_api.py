@@ -79,6 +79,14 @@ WRONG: dict[str, tuple[Raw, str]] = {
         training("wrong", env=[{"name": "SPLAT_RESULT_PATH", "value": "/x"}]),
         "names that begin with SPLAT_ are the operator's own",
     ),
+    "a cache where the image has the kernels": (
+        training("wrong", kernelCache={"source": "Image", "claimName": "kernels"}),
+        "kernels in the image need no volume",
+    ),
+    "an architecture that is none": (
+        training("wrong", kernelCache={"claimName": "kernels", "architectures": ["sm_90"]}),
+        "should match",
+    ),
     "a value twice": (
         training(
             "wrong",
@@ -123,6 +131,8 @@ FIXED: dict[str, Any] = {
     "affinity": {"nodeAffinity": {}},
     "priorityClassName": "high",
     "runtimeClassName": "nvidia",
+    "podTemplateOverrides": {"metadata": {"labels": {"a": "b"}}},
+    "queueName": "another",
 }
 
 

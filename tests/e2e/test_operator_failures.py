@@ -147,6 +147,20 @@ def test_a_pod_that_a_quota_refuses_is_told(trainings: Namespace) -> None:
     }
     trainings.apply(quota)
     trainings.apply(training("podless", resources={"gpus": 1}))
-    status = trainings.wait_for_reason("podless", "PodNotCreated")
+    status = trainings.wait(
+        "podless",
+        "told in the API server's words",
+        lambda seen: "exceeded quota: no-gpus" in message_of(seen),
+    )
+    assert reason_of(status) == "PodNotCreated"
     assert condition(status, "Accepted")["status"] == "True"
     assert condition(status, "Scheduled")["status"] == "False"
+
+
+def test_an_override_that_would_loosen_the_pod_is_refused_by_its_field(garden: Namespace) -> None:
+    loose = {"spec": {"hostNetwork": True}}
+    garden.apply(training("loose", podTemplateOverrides=loose))
+    status = garden.wait_for_reason("loose", "InvalidPodTemplateOverrides")
+    assert condition(status, "Accepted")["status"] == "False"
+    assert "spec.podTemplateOverrides.spec.hostNetwork" in message_of(status)
+    assert [job for job in garden.jobs() if job["metadata"]["name"].startswith("loose")] == []
