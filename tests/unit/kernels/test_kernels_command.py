@@ -63,12 +63,18 @@ class Cache:
         )
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cache, KernelsDocument]:
+    """A cache with one build, and what was told of it; whoever damages it leaves it healed."""
+    cache = Cache(tmp_path_factory.mktemp("filled"))
+    return cache, cache.build()
+
+
 @needs_compiler
 def test_what_is_built_is_found_again_listed_sound_and_loaded_without_a_compiler(
-    tmp_path: Path,
+    filled: tuple[Cache, KernelsDocument],
 ) -> None:
-    cache = Cache(tmp_path)
-    built = cache.build()
+    cache, built = filled
     assert (built.outcome, built.architectures) == (KernelsOutcome.BUILT, ("9.0",))
     assert built.key is not None
     assert cache.build().outcome is KernelsOutcome.HIT
@@ -80,11 +86,9 @@ def test_what_is_built_is_found_again_listed_sound_and_loaded_without_a_compiler
 
 
 @needs_compiler
-def test_a_damaged_build_is_refused_then_healed(tmp_path: Path) -> None:
-    cache = Cache(tmp_path)
-    key = cache.build().key
-    assert key is not None
-    library = cache.folder / key / LIBRARY
+def test_a_damaged_build_is_refused_then_healed(filled: tuple[Cache, KernelsDocument]) -> None:
+    cache, built = filled
+    library = cache.folder / str(built.key) / LIBRARY
     library.write_bytes(library.read_bytes()[:-1] + b"\x01")
     refused = cache.load(SPLAT_KERNELS_ON_MISS="fail")
     assert refused.returncode
