@@ -11,6 +11,8 @@ from tests.cluster.images import BuiltImage
 from tests.cluster.layout import REPOSITORY
 
 CHART = str(REPOSITORY / "charts" / "splat-operator")
+PREVIOUS_CHART = str(REPOSITORY / "tests" / "e2e" / "charts" / "splat-operator-0.1.0.tgz")
+"""The chart's version before, as `helm package` made it."""
 RELEASE = "splat-operator"
 
 RESTRICTED = {
@@ -44,7 +46,7 @@ class Operator:
     namespace: str
     images: Images
 
-    def helm(self, command: str, *options: str, **values: Any) -> str:
+    def helm(self, command: str, *options: str, chart: str = CHART, **values: Any) -> str:
         """Run `helm install` or `helm upgrade` with these values, and wait until it is ready.
 
         The definition of the resource outlives a release, so the next one takes it over.
@@ -54,7 +56,7 @@ class Operator:
             for key, value in {**self.images.values, **values}.items()
         ]
         return self.cluster.helm(
-            *(command, RELEASE, CHART, f"--namespace={self.namespace}", "--take-ownership"),
+            *(command, RELEASE, chart, f"--namespace={self.namespace}", "--take-ownership"),
             *("--wait", "--timeout=120s", *given, *options),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 
 from tests.cluster.client import Cluster
 from tests.cluster.layout import REPOSITORY
+from tests.cluster.waiting import wait_for
 from tests.e2e.installation import CHART, RELEASE, Operator
 
 pytestmark = pytest.mark.cluster
@@ -41,7 +43,11 @@ def test_the_notes_tell_a_manifest_that_the_cluster_takes(
             "leaderElection": {"enabled": False},
             "networkPolicy": {"enabled": True},
         },
-        {"kernelCache": {"create": True}, "progress": {"enabled": False}},
+        {
+            "kernelCache": {"create": True},
+            "progress": {"enabled": False},
+            "metrics": {"dashboard": {"enabled": True}},
+        },
         {
             "topologySpreadConstraints": [
                 {
@@ -63,7 +69,7 @@ def test_the_api_server_accepts_what_is_rendered(
 ) -> None:
     given = {**values, "namespaces": [namespace]}
     rendered = cluster.helm(
-        *("template", RELEASE, CHART, f"--namespace={namespace}"),
+        *("template", RELEASE, CHART, f"--namespace={namespace}", "--no-hooks"),
         *(f"--set-json={key}={json.dumps(value)}" for key, value in given.items()),
     )
     applied = cluster.kubectl(
@@ -73,12 +79,35 @@ def test_the_api_server_accepts_what_is_rendered(
     assert f"deployment.apps/{RELEASE} serverside-applied" in applied
 
 
-@pytest.mark.parametrize("example", ["pvc.yaml", "s3.yaml"])
+def trainings_told_of() -> Iterator[tuple[str, str]]:
+    """Every SplatTraining of the examples and the documentation, with the file it is in."""
+    for path in sorted((REPOSITORY / "deploy" / "examples").glob("*.yaml")):
+        yield path.name, path.read_text()
+    for path in [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]:
+        for block in re.findall(r"^```yaml\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE):
+            if "kind: SplatTraining" in block:
+                yield path.name, block
+
+
+@pytest.mark.parametrize(
+    ("file", "text"), [pytest.param(*told, id=told[0]) for told in trainings_told_of()]
+)
 def test_an_example_is_accepted(
-    operator: Operator, cluster: Cluster, namespace: str, example: str
+    operator: Operator, cluster: Cluster, namespace: str, file: str, text: str
 ) -> None:
-    path = REPOSITORY / "deploy" / "examples" / example
-    applied = cluster.kubectl(
-        *(*STRICTLY, f"--namespace={namespace}", f"--filename={path}"),
+    cluster.kubectl(*STRICTLY, f"--namespace={namespace}", "--filename=-", stdin=text)
+
+
+def test_helm_test_trains_a_splat_and_leaves_nothing(operator: Operator, cluster: Cluster) -> None:
+    said = cluster.helm("test", RELEASE, f"--namespace={operator.namespace}", "--timeout=240s")
+    phases = re.findall(r"^Phase: +(\w+)", said, re.MULTILINE)
+    assert phases, said
+    assert set(phases) == {"Succeeded"}, said
+    for kind in ("pods", "splattrainings", "serviceaccounts", "roles", "rolebindings"):
+        names = [o["metadata"]["name"] for o in cluster.list(kind, operator.namespace)]
+        assert not [name for name in names if "test" in name], kind
+    wait_for(
+        "the test's claim to be gone",
+        lambda: cluster.list("persistentvolumeclaims", operator.namespace),
+        until=lambda claims: not claims,
     )
-    assert "splattraining.splatting.dev" in applied

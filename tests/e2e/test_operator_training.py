@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.cluster
 
 S3_SERVER = REPOSITORY / "deploy" / "examples" / "s3-server.yaml"
+SUBMIT = REPOSITORY / "deploy" / "examples" / "submit.py"
 
 KEYS = {"AWS_ACCESS_KEY_ID": "access", "AWS_SECRET_ACCESS_KEY": "a-secret-of-this-test"}
 
@@ -155,6 +158,24 @@ def test_a_splat_below_the_quality_gate_has_failed_and_stays(garden: Namespace) 
     assert reason_of(status) == "QualityGateFailed"
     assert status["result"]["qualityGate"] == "Failed"
     assert status["outputs"][0]["format"] == "ply"
+
+
+def test_a_users_python_makes_a_training_and_follows_it_to_its_end(
+    garden: Namespace, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "training.yaml"
+    manifest.write_text(yaml.safe_dump(training("from-python")))
+    done = subprocess.run(
+        [sys.executable, SUBMIT, manifest, f"--namespace={garden.name}"],
+        env=dict(garden.cluster.environment),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "from-python Succeeded 100%" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("Trained: ")
 
 
 @pytest.fixture(scope="module")
