@@ -61,7 +61,8 @@ def see_that_nobody_is_disturbed(cluster: CurrentCluster) -> None:
     if release is not None and release != (manifests.OPERATOR_NAMESPACE, RELEASE):
         raise DemoError(
             f"{cluster.context} has the operator already (release {release[1]} in namespace "
-            f"{release[0]}): train with that one, as README.md says under 'A first training'"
+            f"{release[0]}): train with that one, as README.md says under 'A first training'. If "
+            f"that release is gone and its trainings may go too: kubectl delete crd {CRD}"
         )
     for name in (manifests.NAMESPACE, manifests.OPERATOR_NAMESPACE):
         found = _get(cluster.kube, "namespace", name)
