@@ -34,6 +34,7 @@ from splat_operator.runtime.connection import connection_info, open_session
 
 _AT_ONCE = 32
 _NODES = 10
+_WARM_UP = 10.0
 
 
 @dataclass
@@ -164,17 +165,17 @@ async def _progress(scene: Scene, program: Running) -> None:
         known = await tokens(scene.client, list(seen.pods.values()))
         context = await trust(scene.client, scene.namespace)
         before, cpu = program.scraped(), program.cpu_seconds
-        await report(
-            known, scene.namespace, context, lag, every=arguments.every, seconds=arguments.seconds
-        )
+        lag.counts_from = time.monotonic() + _WARM_UP
+        seconds = _WARM_UP + arguments.seconds
+        await report(known, scene.namespace, context, lag, every=arguments.every, seconds=seconds)
         with contextlib.suppress(SystemExit):
             await until("reports shown", lambda: -lag.unseen, 0, 30)
         after, cpu = program.scraped(), program.cpu_seconds - cpu
     print(f"\n{count} trainings run and report every {arguments.every:g} s for "
-          f"{arguments.seconds:g} s, {_load()}")  # fmt: skip
+          f"{seconds:g} s, {_load()}")  # fmt: skip
     print(f"{lag.posts} reports, {lag.refused} refused, {lag.unseen} never shown")
     print(spread("report to the status that shows it or a newer one", lag.seen))
-    print(f"{cpu / arguments.seconds:.2f} cores, {program.resident_bytes / 2**20:.0f} MiB resident")
+    print(f"{cpu / seconds:.2f} cores, {program.resident_bytes / 2**20:.0f} MiB resident")
     _tell_requests(SPLAT, before, after, lag.posts)
 
 
@@ -244,10 +245,10 @@ async def _measure(arguments: argparse.Namespace) -> None:
                 if subject is SPLAT and arguments.restart:
                     with _program(subject, namespace, folder) as program:
                         await _restart(scene, program)
-            if not arguments.keep:
-                uid = (await client.get(f"/api/v1/namespaces/{namespace}"))["metadata"]["uid"]
-                await client.delete(f"/api/v1/namespaces/{namespace}", uid=uid)
-                await _gone(client, namespace, arguments.timeout)
+                if not arguments.keep:  # while kwok still ends the pods
+                    uid = (await client.get(f"/api/v1/namespaces/{namespace}"))["metadata"]["uid"]
+                    await client.delete(f"/api/v1/namespaces/{namespace}", uid=uid)
+                    await _gone(client, namespace, arguments.timeout)
 
 
 async def _gone(client: ApiClient, namespace: str, seconds: float) -> None:

@@ -28,6 +28,9 @@ class Lag:
 
     reported: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
     seen: list[float] = field(default_factory=list)
+    counts_from: float = 0.0
+    """Reports before this monotonic time are no part of the figures: first reports cost a review
+    of the token each."""
     refused: int = 0
     posts: int = 0
 
@@ -38,7 +41,9 @@ class Lag:
         waiting = self.reported[raw["metadata"]["name"]]
         now = time.monotonic()
         for iteration in [one for one in waiting if shown is not None and one <= shown]:
-            self.seen.append(now - waiting.pop(iteration))
+            reported = waiting.pop(iteration)
+            if reported >= self.counts_from:
+                self.seen.append(now - reported)
 
     @property
     def unseen(self) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import random
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from splat_operator.api import names
 from splat_operator.world.fields import mapping, text
 
 _POD_UID = "authentication.kubernetes.io/pod-uid"
-_CACHE_SECONDS = 60.0
+_CACHE_SECONDS = 300.0
+"""A token is bound to its pod: whether that still is and works is asked of the store each time.
+What is remembered is only that the API server signed it, and for whom."""
 _CACHE_SIZE = 10_000
 _REVIEWS_AT_ONCE = 8
 
@@ -44,7 +47,7 @@ def claimed_caller(token: str) -> Caller | None:
 
 
 class TokenReviewer:
-    """Asks the API server about tokens, and remembers its answers for a minute."""
+    """Asks the API server about tokens, and remembers its answers for a few minutes."""
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
@@ -62,7 +65,9 @@ class TokenReviewer:
             return known[1]
         async with self._turn:
             found = _bound_pod(await self._client.create(TOKEN_REVIEWS, _review(token)))
-        self._known[digest] = (time.monotonic() + _CACHE_SECONDS, found)
+        # Not all at one moment: trainings that began together report together.
+        seconds = _CACHE_SECONDS * random.uniform(0.5, 1.0)  # noqa: S311 - only spreads load
+        self._known[digest] = (time.monotonic() + seconds, found)
         while len(self._known) > _CACHE_SIZE:
             self._known.popitem(last=False)
         return found

@@ -14,6 +14,9 @@ from splat_operator.act import ApiError
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 2.0
+_WRITES_AT_ONCE = 32
+"""More would only make an API server that is behind answer all of them later; whoever waits for
+a turn here writes what is newest when it comes."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class ProgressWriter:
         self._interval = interval
         self._newest: dict[Target, Mapping[str, Any]] = {}
         self._tasks: dict[Target, asyncio.Task[None]] = {}
+        self._turn = asyncio.Semaphore(_WRITES_AT_ONCE)
 
     def offer(self, target: Target, progress: Mapping[str, Any]) -> None:
         """Take a report; one that has not been written yet gives way to it."""
@@ -56,8 +60,9 @@ class ProgressWriter:
     async def _drain(self, target: Target) -> None:
         try:
             while target in self._newest:
-                started = time.monotonic()
-                await self._write_one(target, self._newest.pop(target))
+                async with self._turn:
+                    started = time.monotonic()
+                    await self._write_one(target, self._newest.pop(target))
                 # From start to start: were the write's own time added, a trainer that reports at
                 # this very interval would find its turn not come yet, each time a bit more.
                 await asyncio.sleep(max(0.0, started + self._interval - time.monotonic()))

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+from asyncio.sslproto import SSLProtocol
 
 import aiohttp
 import kopf
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 _CRD_POLL_SECONDS = 5.0
 _GC_THRESHOLDS = (20_000, 20, 50)
+_TLS_READ_BYTES = 32 * 1024
+"""asyncio keeps a buffer of this size for each TLS connection: at its own 256 KiB, five hundred
+trainers that report would hold 125 MiB."""
 
 
 def main() -> None:
@@ -34,6 +38,7 @@ def main() -> None:
     # Thousands of objects are kept for good and none of them is in a cycle; the collector would
     # walk through them all after every 700 new ones.
     gc.set_threshold(*_GC_THRESHOLDS)
+    SSLProtocol.max_size = _TLS_READ_BYTES
     # kopf names itself by this, or else by its user, which an arbitrary uid has no name for.
     os.environ.setdefault("POD_ID", socket.gethostname())
     try:
