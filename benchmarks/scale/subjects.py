@@ -55,11 +55,10 @@ class Subject:
         }
 
     def definition(self) -> Path | None:
-        """Give the file that defines the resource, where the cluster may lack it."""
+        """Give the folder that defines its resources, where the cluster may lack them."""
         if self.name != "kuberay":
             return None
-        bases = module_folder("kuberay", KUBERAY) / "config" / "crd" / "bases"
-        return bases / "ray.io_rayclusters.yaml"
+        return module_folder("kuberay", KUBERAY) / "config" / "crd" / "bases"
 
     def body(self, name: str, suspended: bool) -> dict[str, Any]:
         """Give the resource: one pod without any request, on a simulated node."""

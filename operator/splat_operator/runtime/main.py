@@ -22,7 +22,7 @@ from splat_operator.runtime.settings import Settings, SettingsError, read_settin
 logger = logging.getLogger(__name__)
 
 _CRD_POLL_SECONDS = 5.0
-_GC_THRESHOLDS = (20_000, 20, 50)
+_GC_THRESHOLDS = (7_000, 10, 10)
 _TLS_READ_BYTES = 32 * 1024
 """asyncio keeps a buffer of this size for each TLS connection: at its own 256 KiB, five hundred
 trainers that report would hold 125 MiB."""
@@ -36,7 +36,7 @@ def main() -> None:
         sys.exit(f"splat-operator: {error}")
     configure_logging(settings)
     # Thousands of objects are kept for good and none of them is in a cycle; the collector would
-    # walk through them all after every 700 new ones.
+    # walk through them all again and again.
     gc.set_threshold(*_GC_THRESHOLDS)
     SSLProtocol.max_size = _TLS_READ_BYTES
     # kopf names itself by this, or else by its user, which an arbitrary uid has no name for.
