@@ -98,6 +98,7 @@ def test_an_upgrade_from_the_previous_chart_leaves_a_running_training_running(
         assert (after["phase"], after["attempts"]) == ("Running", 1)
 
 
+@pytest.mark.usefixtures("operator_namespace")  # where no other operator acts
 def test_without_helm_the_plain_manifests_install_it(
     cluster: Cluster, images: Images, namespace: str
 ) -> None:
