@@ -190,17 +190,28 @@ def test_an_operator_killed_at_ten_moments_of_a_training_takes_up_where_it_was(
 def test_a_training_that_ends_while_nobody_looks_is_told_afterwards(
     garden: Namespace, operator: Operator
 ) -> None:
-    garden.apply(training("unseen"))
-    garden.wait("unseen", "made", lambda status: "jobName" in status)
+    # In a queue the Job starts when the test says so: not before nobody looks.
+    garden.apply(training("unseen", queueName="maps"))
+    garden.wait_for_phase("unseen", "Queued")
+    (job,) = jobs_of(garden, "unseen")
     scale = ("scale", "deployment/splat-operator", f"--namespace={operator.namespace}")
     operator.cluster.kubectl(*scale, "--replicas=0")
+    wait_for("the operator to be gone", lambda: replicas(operator), until=lambda left: not left)
+    operator.cluster.kubectl(
+        *("wait", "--for=delete", "pod", "--selector=app.kubernetes.io/name=splat-operator"),
+        *(f"--namespace={operator.namespace}", "--timeout=90s"),
+    )
+    operator.cluster.kubectl(
+        *("patch", "job", job["metadata"]["name"], f"--namespace={garden.name}", "--type=merge"),
+        '--patch={"spec": {"suspend": false}}',
+    )
     try:
         wait_for(
             "the Job to be complete",
             lambda: jobs_of(garden, "unseen")[0]["status"].get("succeeded"),
             timeout=180,
         )
-        assert garden.status("unseen")["phase"] != "Succeeded"
+        assert garden.status("unseen")["phase"] == "Queued"
     finally:
         operator.cluster.kubectl(*scale, "--replicas=2")
     status = garden.wait_for_phase("unseen", "Succeeded")
