@@ -24,6 +24,7 @@ from splat_operator.runtime.health import HealthServer
 from splat_operator.runtime.key_queue import KeyQueue
 from splat_operator.runtime.kopf_settings import kopf_settings
 from splat_operator.runtime.leader import Leader
+from splat_operator.runtime.listing import Listing
 from splat_operator.runtime.metrics import Metrics
 from splat_operator.runtime.reconciler import Reconciler
 from splat_operator.runtime.settings import Settings
@@ -47,6 +48,7 @@ async def operate(
         watches = Watches(
             frozenset(watched), lambda path, since: sweeper.start(watched[path], since)
         )
+        listing = Listing(lambda: watches.all_opened)
         metrics.watch_store(store.phases, watches.ages)
         metrics.kernels.watch_caches(store.kernels.cache_bytes)
         store.kernels.told = metrics.kernels.build_ended
@@ -54,11 +56,13 @@ async def operate(
         health = HealthServer(
             settings.http_port,
             watches,
+            listing,
             metrics,
             lambda: leader.leading or not settings.leader_election,
         )
 
         async def lead() -> None:
+            await listing.wait()
             for key in store.training_keys():
                 queue.add(key)
             await queue.run(settings.workers)
@@ -70,7 +74,11 @@ async def operate(
         watch = asyncio.create_task(
             kopf.operator(
                 registry=registry(
-                    store, queue, lambda: _kopf_session(info, watches), settings.watches_nodes
+                    store,
+                    queue,
+                    listing,
+                    lambda: _kopf_session(info, watches),
+                    settings.watches_nodes,
                 ),
                 settings=kopf_settings(),
                 clusterwide=not settings.namespaces,

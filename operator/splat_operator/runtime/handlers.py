@@ -13,6 +13,7 @@ import kopf
 from splat_operator.api import names
 from splat_operator.runtime.key_queue import KeyQueue
 from splat_operator.runtime.keys import Key
+from splat_operator.runtime.listing import Listing
 from splat_operator.runtime.seeing import Seeing
 from splat_operator.runtime.store import Store
 
@@ -59,18 +60,21 @@ def watched_paths(namespaces: tuple[str, ...], nodes: bool) -> dict[str, Watched
 
 
 def registry(
-    store: Store, queue: KeyQueue, login: Callable[[], kopf.AiohttpSession], nodes: bool = False
+    store: Store,
+    queue: KeyQueue,
+    listing: Listing,
+    login: Callable[[], kopf.AiohttpSession],
+    nodes: bool = False,
 ) -> kopf.OperatorRegistry:
     """Give the handlers that feed the store and the queue; with `nodes`, from nodes too."""
     handlers = kopf.OperatorRegistry()
-    news: set[Key] = set()
     seeing = Seeing(store)
-    _feed(handlers, TRAININGS, seeing.training, seeing.no_training, news, queue)
-    _feed(handlers, JOBS, seeing.job, seeing.no_job, news, queue)
-    _feed(handlers, PODS, seeing.pod, seeing.no_pod, news, queue)
+    _feed(handlers, TRAININGS, seeing.training, seeing.no_training, queue, listing)
+    _feed(handlers, JOBS, seeing.job, seeing.no_job, queue, listing)
+    _feed(handlers, PODS, seeing.pod, seeing.no_pod, queue, listing)
     if nodes:
         kernels = store.kernels
-        _feed(handlers, NODES, kernels.see_node, kernels.forget_node, news, queue)
+        _feed(handlers, NODES, kernels.see_node, kernels.forget_node, queue, listing)
 
     async def log_in(**_: Any) -> kopf.AiohttpSession:
         return login()
@@ -84,31 +88,17 @@ def _feed(
     watched: Watched,
     see: Take,
     forget: Take,
-    news: set[Key],
     queue: KeyQueue,
+    listing: Listing,
 ) -> None:
-    """Bind one resource.
+    """Bind one resource. Nothing is decided before the listing is complete."""
 
-    The store is filled by an index handler, which indexes nothing: kopf holds the event handlers
-    back until everything that is indexed has been listed, and so the first decision is made from
-    a full store. What was news by then waits in `news`.
-    """
-
-    async def take_in(body: kopf.Body, **_: Any) -> None:
-        news.update(see(dict(body)))
-
-    async def pass_on(event: kopf.RawEvent, **_: Any) -> None:
-        if event["type"] == "DELETED":
-            for key in forget(event["object"]):
-                queue.add(key)
-        while news:
-            queue.add(news.pop())
-
-    def has_news(event: kopf.RawEvent, **_: Any) -> bool:
-        # Most events of a training that runs are its progress, which is no news: kopf need not
-        # even prepare the call.
-        return bool(news) or event["type"] == "DELETED"
+    async def take_in(event: kopf.RawEvent, **_: Any) -> None:
+        raw = event["object"]
+        for key in forget(raw) if event["type"] == "DELETED" else see(raw):
+            queue.add(key)
+        if event["type"] is None:  # kopf's sign of a list
+            listing.brought()
 
     resource = (watched.group, watched.version, watched.plural)
-    kopf.index(*resource, id=f"{watched.plural}-seen", registry=handlers)(take_in)
-    kopf.on.event(*resource, id=f"{watched.plural}-news", registry=handlers, when=has_news)(pass_on)
+    kopf.on.event(*resource, id=f"{watched.plural}-seen", registry=handlers)(take_in)

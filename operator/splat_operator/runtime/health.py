@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from splat_operator.runtime.listing import Listing
 from splat_operator.runtime.metrics import Metrics
 from splat_operator.runtime.watches import Watches
 
@@ -13,10 +14,16 @@ class HealthServer:
     """Answers the kubelet and Prometheus, over plain HTTP."""
 
     def __init__(
-        self, port: int, watches: Watches, metrics: Metrics, leading: Callable[[], bool]
+        self,
+        port: int,
+        watches: Watches,
+        listing: Listing,
+        metrics: Metrics,
+        leading: Callable[[], bool],
     ) -> None:
         self._port = port
         self._watches = watches
+        self._listing = listing
         self._metrics = metrics
         self._leading = leading
         self._runner: web.AppRunner | None = None
@@ -44,7 +51,7 @@ class HealthServer:
     async def _readyz(self, request: web.Request) -> web.Response:
         """Ready means that everything has been listed; a standby is ready too."""
         role = "leading" if self._leading() else "standing by"
-        ready = self._watches.all_opened
+        ready = self._listing.complete
         return _answer(ready, role if ready else "listing")
 
     async def _serve_metrics(self, request: web.Request) -> web.Response:

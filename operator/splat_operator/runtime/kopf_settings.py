@@ -28,6 +28,9 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 10
     # A list of ten thousand at once is a peak of memory, here and in the API server.
     settings.watching.chunk_size = 500
+    # Each object has a task of kopf's own for so long after its last event: five seconds would
+    # keep those of tens of thousands of listed objects in memory at once.
+    settings.queueing.idle_timeout = 1.0
     for watched in ALL_WATCHED:
         if watched.selector:
             key = (watched.group, watched.version, watched.plural)
