@@ -41,16 +41,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs in one process where several run (pytest-xdist), the longest first.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What runs in one process where several run (pytest-xdist, which looks for it early).
 
     Of the operator one acts on a cluster at a time; the other tests on clusters stay together
     by their modules.
     """
-    for item in items:
-        if group := _group(item):
-            item.add_marker(pytest.mark.xdist_group(group))
+    if group := _group(item):
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first."""
     items.sort(key=lambda item: _TURNS.get(_group(item), 1 if _group(item) else 2))
 
 
