@@ -55,7 +55,7 @@ generate: venv ## Write anew what is generated: CRD, API reference, reasons, pla
 # one acts on a cluster at a time, stay together (tests/conftest.py).
 .PHONY: test
 test: check tools ## All tests, those on a real cluster too
-	$(BIN)/pytest tests/unit tests/cluster tests/e2e --numprocesses 3 --dist loadgroup
+	$(BIN)/pytest tests/unit tests/cluster tests/e2e --numprocesses 3 --dist loadscope
 
 .PHONY: tools
 tools: venv ## Build what the cluster is made of and the images, where the cache has none

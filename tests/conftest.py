@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,30 +42,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """What runs in one process where several run (pytest-xdist, which looks for it early).
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Which tests run in one process where several run.
 
-    Of the operator one acts on a cluster at a time; the other tests on clusters stay together
-    by their modules.
+    Of the operator one acts on a cluster at a time, so all tests that install it stay together;
+    the others on clusters stay together by their modules, as what those need is made once.
     """
-    if group := _group(item):
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling
 
+    class ByWhatActsOnTheCluster(LoadScopeScheduling):  # type: ignore[misc] # xdist is untyped
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            if module.startswith(("tests/e2e/test_operator_", "tests/e2e/test_chart_")):
+                return "operator"
+            return module if module.startswith(("tests/e2e/", "tests/cluster/")) else nodeid
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first."""
-    items.sort(key=lambda item: _TURNS.get(_group(item), 1 if _group(item) else 2))
-
-
-_TURNS = {"operator": 0}
-
-
-def _group(item: pytest.Item) -> str:
-    if item.get_closest_marker("cluster") is None:
-        return ""
-    if {"operator", "operator_namespace"} & set(getattr(item, "fixturenames", ())):
-        return "operator"
-    return item.nodeid.partition("::")[0]
+    return ByWhatActsOnTheCluster(config, log)
 
 
 @pytest.fixture(scope="session")
