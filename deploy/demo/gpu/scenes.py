@@ -24,7 +24,7 @@ from deploy.demo.manifests import TrainingRequest
 from deploy.demo.stages import DemoError, Stages
 
 WITHIN_DB = 0.1
-"""How far the PSNR of an interrupted training may be under that of one left alone."""
+"""How far apart the PSNR of an interrupted training and of one left alone may be."""
 
 LEFT_FREE_BYTES = 1_700_000_000
 """Of the GPU for the one that starves: enough for PyTorch and the capture's first Gaussians."""
@@ -58,8 +58,8 @@ def play(kube: Kube, request: TrainingRequest, stages: Stages, output: Path) -> 
     output.mkdir(parents=True, exist_ok=True)
     (output / "scenes.json").write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures, indent=2))
-    if lost > WITHIN_DB:
-        raise DemoError(f"the interrupted training ended {lost:.2f} dB under the other")
+    if abs(lost) > WITHIN_DB:
+        raise DemoError(f"the interrupted training ended {abs(lost):.2f} dB from the other")
 
 
 def _cut(kube: Kube, request: TrainingRequest) -> dict[str, Any]:
