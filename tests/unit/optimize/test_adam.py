@@ -15,31 +15,64 @@ def optimizer(count: int = 6, scale: float = 2.0) -> GaussianOptimizer:
     return GaussianOptimizer(random_gaussians(count), SCHEDULE, scale)
 
 
-def push(one: GaussianOptimizer, step: int) -> None:
-    generator = torch.Generator().manual_seed(step)
+def set_gradients(one: GaussianOptimizer, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
     for _, tensor in one.gaussians:
         tensor.grad = torch.randn(tensor.shape, generator=generator)
-    one.step(step)
+
+
+def push(one: GaussianOptimizer, step: int) -> None:
+    set_gradients(one, step)
+    one.set_rates(step)
+    one.step()
 
 
 def test_steps_are_those_of_pytorchs_adam_with_the_fields_rates() -> None:
     one = optimizer()
-    leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in one.gaussians}
+    parts = ("means", "quats", "scales", "opacities", "sh0", "shN")
+    leaves = {name: getattr(one.gaussians, name).detach().clone() for name in parts}
     rates = {"means": 2 * 1.6e-4, "quats": 1e-3, "scales": 5e-3, "opacities": 5e-2}
     rates |= {"sh0": 2.5e-3, "shN": 1.25e-4}
     adam = torch.optim.Adam(
-        [{"params": [leaves[name]], "lr": rates[name]} for name in NAMES], eps=1e-15
+        [{"params": [leaves[name].requires_grad_()], "lr": rates[name]} for name in parts],
+        eps=1e-15,
     )
     for step in range(1, 6):
-        generator = torch.Generator().manual_seed(step)
-        for name in NAMES:
-            leaves[name].grad = torch.randn(leaves[name].shape, generator=generator)
+        set_gradients(one, step)
+        gradients = one.gaussians.as_dict()
+        for name in parts[:4]:
+            leaves[name].grad = gradients[name].grad
+        both = one.gaussians.sh.grad
+        assert both is not None
+        leaves["sh0"].grad, leaves["shN"].grad = both[:, :1], both[:, 1:]
         adam.param_groups[0]["lr"] = 2 * SCHEDULE.means_lr_at(step)
         adam.step()
-        push(one, step)
-    for name, tensor in one.gaussians:
-        assert torch.allclose(tensor, leaves[name], atol=1e-7), name
-        assert tensor.grad is None
+        one.set_rates(step)
+        one.step()
+    for name in parts:
+        assert torch.allclose(getattr(one.gaussians, name), leaves[name], atol=1e-7), name
+    assert all(tensor.grad is None for _, tensor in one.gaussians)
+
+
+def test_rows_out_of_sight_stay_as_they_are_with_their_memory() -> None:
+    one, all_rows = optimizer(), optimizer()
+    visible = torch.tensor([True, False, True, True, False, True])
+    for step in (1, 2):
+        set_gradients(all_rows, step)
+        all_rows.set_rates(step)
+        all_rows.step()
+        set_gradients(one, step)
+        one.set_rates(step)
+        one.step(visible)
+    start = optimizer()
+    for name in NAMES:
+        moved, still = getattr(one.gaussians, name), getattr(start.gaussians, name)
+        assert torch.equal(moved[~visible], still[~visible]), name
+        assert torch.allclose(moved[visible], getattr(all_rows.gaussians, name)[visible]), name
+        for kind in ("first_moments", "second_moments"):
+            assert one.state()[kind][name][~visible].abs().sum() == 0
+            same = all_rows.state()[kind][name][visible]
+            assert torch.allclose(one.state()[kind][name][visible], same)
 
 
 def test_kept_rows_keep_their_memory_and_new_ones_have_none() -> None:
@@ -85,6 +118,20 @@ def test_loaded_memory_goes_on_alike() -> None:
     push(two, 2)
     for name, tensor in one.gaussians:
         assert torch.equal(tensor, getattr(two.gaussians, name)), name
+
+
+def test_memory_of_before_sh_was_one_tensor_goes_on_alike() -> None:
+    one = optimizer()
+    push(one, 1)
+    state = one.state()
+    for kind in ("first_moments", "second_moments"):
+        sh = state[kind].pop("sh")
+        state[kind] |= {"sh0": sh[:, :1], "shN": sh[:, 1:]}
+    two = GaussianOptimizer(one.gaussians, SCHEDULE, 2.0)
+    two.load_state(state)
+    push(one, 2)
+    push(two, 2)
+    assert torch.equal(one.gaussians.sh, two.gaussians.sh)
 
 
 def test_memory_of_another_shape_is_refused() -> None:

@@ -98,7 +98,8 @@ def test_opacities_are_reset_where_gsplat_forgets_to() -> None:
     strategy = DefaultStrategy(SCHEDULE, gaussians, 1.0)
     for _, tensor in optimizer.gaussians:
         tensor.grad = torch.ones_like(tensor)
-    optimizer.step(1)
+    optimizer.set_rates(1)
+    optimizer.step()
     strategy.update(2999, optimizer, GENERATOR)
     assert optimizer.gaussians.opacities.sigmoid().max() > 0.9
     strategy.update(3000, optimizer, GENERATOR)

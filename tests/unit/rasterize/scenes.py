@@ -28,8 +28,9 @@ def random_gaussians(
         quats=normal(count, 4),
         scales=normal(count, 3) * 0.7 - 2.8,
         opacities=normal(count) * 2,
-        sh0=normal(count, 1, 3) * 0.8,
-        shN=normal(count, (degree + 1) ** 2 - 1, 3) * 0.15,
+        sh=torch.cat(
+            [normal(count, 1, 3) * 0.8, normal(count, (degree + 1) ** 2 - 1, 3) * 0.15], dim=1
+        ),
     )
     for _, tensor in gaussians:
         tensor.requires_grad_()

@@ -70,6 +70,15 @@ def test_all_comes_back(tmp_path: Path) -> None:
     assert back.config.model_fields_set == saved.config.model_fields_set
 
 
+def test_one_of_before_sh_was_one_tensor_is_read(tmp_path: Path) -> None:
+    path = save_checkpoint(checkpoint(), tmp_path)
+    document = torch.load(path, weights_only=True)
+    sh = document["gaussians"].pop("sh")
+    document["gaussians"] |= {"sh0": sh[:, :1].clone(), "shN": sh[:, 1:].clone()}
+    torch.save(document, path)
+    assert torch.equal(load_checkpoint(path).gaussians.sh, sh)
+
+
 def test_a_folder_means_its_newest_and_older_ones_go(tmp_path: Path) -> None:
     for step in (5, 900, 12_000):
         save_checkpoint(checkpoint(step), tmp_path)

@@ -11,7 +11,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-NAMES = ("means", "quats", "scales", "opacities", "sh0", "shN")
+NAMES = ("means", "quats", "scales", "opacities", "sh")
 """The names of the parameters, in the order in which they are stored everywhere."""
 
 
@@ -26,16 +26,16 @@ class Gaussians:
 
     `means` [N, 3] in world units; `quats` [N, 4] wxyz, of any length but zero; `scales` [N, 3]
     logarithms of the standard deviations along the Gaussian's own axes; `opacities` [N] logits;
-    `sh0` [N, 1, 3] and `shN` [N, K, 3] spherical harmonics in the real basis of Sloan 2013 as
-    3DGS orders it, K being 0, 3, 8 or 15 (Kerbl et al. 2023, section 4).
+    `sh` [N, K, 3] spherical harmonics in the real basis of Sloan 2013 as 3DGS orders it, K being
+    1, 4, 9 or 16 (Kerbl et al. 2023, section 4). They are one tensor, as rasterizers read them:
+    band 0, `sh0`, and the rest, `shN`, are parts of it.
     """
 
     means: Tensor
     quats: Tensor
     scales: Tensor
     opacities: Tensor
-    sh0: Tensor
-    shN: Tensor  # noqa: N815 - the field's name
+    sh: Tensor
 
     def __len__(self) -> int:
         return int(self.means.shape[0])
@@ -49,9 +49,19 @@ class Gaussians:
         return self.means.device
 
     @property
+    def sh0(self) -> Tensor:
+        """The coefficients of band 0, [N, 1, 3]: a view of `sh`."""
+        return self.sh[:, :1]
+
+    @property
+    def shN(self) -> Tensor:  # noqa: N802 - the field's name
+        """The coefficients above band 0, [N, K - 1, 3]: a view of `sh`."""
+        return self.sh[:, 1:]
+
+    @property
     def sh_degree(self) -> int:
-        """The degree that `shN` has room for."""
-        return int((self.shN.shape[1] + 1) ** 0.5) - 1
+        """The degree that `sh` has room for."""
+        return int(self.sh.shape[1] ** 0.5) - 1
 
     def as_dict(self) -> dict[str, Tensor]:
         """The parameters by name."""
@@ -59,7 +69,12 @@ class Gaussians:
 
     @classmethod
     def from_dict(cls, tensors: Mapping[str, Tensor]) -> Gaussians:
-        """Build from parameters by name; other keys are ignored."""
+        """Build from parameters by name; other keys are ignored.
+
+        `sh` may come in its two parts, `sh0` and `shN`, as files hold them.
+        """
+        if "sh" not in tensors:
+            tensors = {**tensors, "sh": torch.cat([tensors["sh0"], tensors["shN"]], dim=1)}
         return cls(**{field.name: tensors[field.name] for field in fields(cls)})
 
     def detach(self) -> Gaussians:

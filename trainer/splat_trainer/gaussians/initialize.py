@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from splat_trainer.gaussians.gaussians import Gaussians, sh_rest_count
+from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.neighbours import nearest_distances
 from splat_trainer.gaussians.spherical_harmonics import rgb_to_sh0
 
@@ -36,11 +36,12 @@ def gaussians_from_points(
     count = points.shape[0]
     quats = points.new_zeros(count, 4)
     quats[:, 0] = 1
+    sh = points.new_zeros(count, (sh_degree + 1) ** 2, 3)
+    sh[:, 0] = rgb_to_sh0(rgb)
     return Gaussians(
         means=points.clone(),
         quats=quats,
         scales=scale.log()[:, None].repeat(1, 3),
         opacities=torch.logit(points.new_full((count,), opacity)),
-        sh0=rgb_to_sh0(rgb)[:, None, :],
-        shN=points.new_zeros(count, sh_rest_count(sh_degree), 3),
+        sh=sh,
     )

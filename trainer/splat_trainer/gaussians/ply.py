@@ -153,8 +153,7 @@ def _gaussians_from_table(table: NDArray[np.float32], names: list[str], path: Pa
         quats=take("rot_0", "rot_1", "rot_2", "rot_3"),
         scales=take("scale_0", "scale_1", "scale_2"),
         opacities=take("opacity").squeeze(1),
-        sh0=take("f_dc_0", "f_dc_1", "f_dc_2")[:, None, :],
-        shN=shn.contiguous(),
+        sh=torch.cat([take("f_dc_0", "f_dc_1", "f_dc_2")[:, None, :], shn], dim=1),
     )
 
 

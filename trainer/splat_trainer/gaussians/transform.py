@@ -29,9 +29,9 @@ def transform(gaussians: Gaussians, similarity: NDArray[np.float64]) -> Gaussian
     means = means + torch.from_numpy(similarity[:3, 3].astype(np.float64)).to(device)
     quat = quat_from_matrix(torch.from_numpy(rotation)).to(device)
     bands = [band.to(device) for band in rotation_matrices(rotation)]
-    rest = gaussians.shN.double()
+    sh = gaussians.sh.double()
     turned = [
-        torch.einsum("ij,njc->nic", bands[degree], rest[:, degree**2 - 1 : (degree + 1) ** 2 - 1])
+        torch.einsum("ij,njc->nic", bands[degree], sh[:, degree**2 : (degree + 1) ** 2])
         for degree in range(1, gaussians.sh_degree + 1)
     ]
     return Gaussians(
@@ -39,6 +39,5 @@ def transform(gaussians: Gaussians, similarity: NDArray[np.float64]) -> Gaussian
         quats=multiply_quats(quat, gaussians.quats.double()).to(dtype),
         scales=gaussians.scales + float(np.log(scale)),
         opacities=gaussians.opacities,
-        sh0=gaussians.sh0,
-        shN=torch.cat(turned, dim=1).to(dtype) if turned else gaussians.shN,
+        sh=torch.cat([sh[:, :1], *turned], dim=1).to(dtype),
     )

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import NAMES, Gaussians
+from splat_trainer.optimize.adam_step import RATES, AdamStep, step_all
 from splat_trainer.optimize.schedule import Schedule
 
 
@@ -13,30 +14,21 @@ class GaussianOptimizer:
     `gaussians` are the leaves that a loss is differentiated by. Rows that are added start
     with no momentum, as in Kerbl et al. 2023.
 
-    The step is the kernel that `torch.optim.Adam(fused=True)` calls. The class around it is not
-    used: making one imports torch's compiler, which takes seconds, and its state would have to
-    be taken apart whenever a Gaussian comes or goes.
+    A step is `set_rates`, which tells the device what of it depends on which step it is, then
+    `step`, which reads that there: it is the same work at every step, so that a CUDA graph can
+    replay it. torch's own class is not used: making one imports torch's compiler, which takes
+    seconds, and its state would have to be taken apart whenever a Gaussian comes or goes.
     """
 
     def __init__(self, gaussians: Gaussians, schedule: Schedule, scene_scale: float) -> None:
         self._schedule = schedule
         self._scene_scale = scene_scale
-        self._gaussians = Gaussians.from_dict(
-            {
-                name: tensor.detach().clone().contiguous().requires_grad_()
-                for name, tensor in gaussians
-            }
-        )
+        self._gaussians = _leaves({name: tensor.detach().clone() for name, tensor in gaussians})
         self._first_moments = _zeros(self._gaussians)
         self._second_moments = _zeros(self._gaussians)
-        self._steps = torch.zeros((), device=gaussians.device)
-        self._rates = {
-            "quats": schedule.quats_lr,
-            "scales": schedule.scales_lr,
-            "opacities": schedule.opacities_lr,
-            "sh0": schedule.sh0_lr,
-            "shN": schedule.shN_lr,
-        }
+        self._steps = 0
+        self._rates = torch.zeros(RATES, device=gaussians.device)
+        self._step_all: AdamStep = step_all
 
     @property
     def gaussians(self) -> Gaussians:
@@ -48,30 +40,44 @@ class GaussianOptimizer:
         return self._schedule.means_lr_at(step) * self._scene_scale
 
     @torch.no_grad()
-    def step(self, step: int) -> None:
-        """Move by the gradients of the leaves, and forget them."""
-        beta1, beta2 = self._schedule.adam_betas
-        rates = {**self._rates, "means": self.means_lr(step)}
+    def set_rates(self, step: int) -> None:
+        """Make ready for the step `step` of the run; once before each `step`."""
+        schedule = self._schedule
         self._steps += 1
-        for name, leaf in self._gaussians:
-            gradient = leaf.grad
-            if gradient is None or not leaf.numel():
-                continue
-            torch._fused_adam_(
-                [leaf],
-                [gradient],
-                [getattr(self._first_moments, name)],
-                [getattr(self._second_moments, name)],
-                [],
-                [self._steps],
-                lr=rates[name],
-                beta1=beta1,
-                beta2=beta2,
-                weight_decay=0.0,
-                eps=self._schedule.adam_epsilon,
-                amsgrad=False,
-                maximize=False,
-            )
+        rates = torch.tensor(
+            [
+                self.means_lr(step),
+                *(schedule.quats_lr, schedule.scales_lr, schedule.opacities_lr),
+                *(schedule.sh0_lr, schedule.shN_lr),
+                *(1 - beta**self._steps for beta in schedule.adam_betas),
+            ]
+        )
+        self._rates.copy_(rates, non_blocking=True)  # stays where a graph reads it
+
+    @torch.no_grad()
+    def step(self, visible: Tensor | None = None) -> None:
+        """Move by the gradients of the leaves, and forget them.
+
+        Where `visible` [N] bool is given, rows that it is false for are left as they are, and so
+        is Adam's memory of them.
+        """
+        leaves = self._gaussians.as_dict()
+        if not len(self._gaussians):
+            return
+        self._step_all(
+            [*leaves.values()],
+            [
+                torch.zeros_like(leaf) if leaf.grad is None else leaf.grad.contiguous()
+                for leaf in leaves.values()
+            ],
+            [*self._first_moments.as_dict().values()],
+            [*self._second_moments.as_dict().values()],
+            self._rates,
+            betas=self._schedule.adam_betas,
+            epsilon=self._schedule.adam_epsilon,
+            visible=visible,
+        )
+        for leaf in leaves.values():
             leaf.grad = None
 
     @torch.no_grad()
@@ -80,11 +86,11 @@ class GaussianOptimizer:
         leaves, first, second = {}, {}, {}
         for name, added in rows:
             kept = getattr(self._gaussians, name)[keep]
-            leaves[name] = torch.cat([kept, added]).requires_grad_()
+            leaves[name] = torch.cat([kept, added])
             nothing = torch.zeros_like(added)
             first[name] = torch.cat([getattr(self._first_moments, name)[keep], nothing])
             second[name] = torch.cat([getattr(self._second_moments, name)[keep], nothing])
-        self._gaussians = Gaussians.from_dict(leaves)
+        self._gaussians = _leaves(leaves)
         self._first_moments = Gaussians.from_dict(first)
         self._second_moments = Gaussians.from_dict(second)
 
@@ -101,7 +107,7 @@ class GaussianOptimizer:
         return {
             "first_moments": self._first_moments.as_dict(),
             "second_moments": self._second_moments.as_dict(),
-            "steps": {"steps": self._steps},
+            "steps": {"steps": torch.tensor(float(self._steps))},
         }
 
     def load_state(self, state: dict[str, dict[str, Tensor]]) -> None:
@@ -114,7 +120,13 @@ class GaussianOptimizer:
                     raise ValueError(f"{kind} of {name} are not of the parameter's shape")
             moments.append(Gaussians.from_dict({name: one.clone() for name, one in tensors}))
         self._first_moments, self._second_moments = moments
-        self._steps = state["steps"]["steps"].to(self._gaussians.device).clone()
+        self._steps = int(state["steps"]["steps"])
+
+
+def _leaves(tensors: dict[str, Tensor]) -> Gaussians:
+    return Gaussians.from_dict(
+        {name: tensor.contiguous().requires_grad_() for name, tensor in tensors.items()}
+    )
 
 
 def _zeros(gaussians: Gaussians) -> Gaussians:

@@ -45,6 +45,7 @@ class Schedule:
     shN_lr: float = _constant(2.5e-3 / 20, KERBL)  # noqa: N815 - the field's name
     adam_betas: tuple[float, float] = _constant((0.9, 0.999), KERBL)
     adam_epsilon: float = _constant(1e-15, KERBL)
+    visible_only: bool = _constant(False, KERBL)  # step what the view shows, leave the rest
 
     # The first Gaussians.
     initial_opacity: float = _constant(0.1, KERBL)  # 0.5 with mcmc

@@ -51,9 +51,8 @@ class GsplatRasterizer:
         visible = (radii > 0).all(-1)
 
         directions = gaussians.means[None] - cameras.centers()[:, None]
-        coefficients = torch.cat([gaussians.sh0, gaussians.shN], dim=1)
         colors = gsplat.spherical_harmonics(
-            sh_degree, directions, _for_each(coefficients, count), masks=visible
+            sh_degree, directions, _for_each(gaussians.sh, count), masks=visible
         )
         colors = torch.clamp_min(colors + 0.5, 0)
 

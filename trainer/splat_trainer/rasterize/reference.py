@@ -59,5 +59,5 @@ def view_colors(gaussians: Gaussians, center: Tensor, sh_degree: int) -> Tensor:
     """Colours [N, 3], at least 0, as seen from `center` [3] (gsplat; Kerbl et al. 2023)."""
     directions = torch.nn.functional.normalize(gaussians.means - center, dim=1)
     functions = basis(directions, sh_degree)
-    coefficients = torch.cat([gaussians.sh0, gaussians.shN], dim=1)[:, : functions.shape[1]]
+    coefficients = gaussians.sh[:, : functions.shape[1]]
     return (torch.einsum("nk,nkc->nc", functions, coefficients) + 0.5).clamp_min(0)

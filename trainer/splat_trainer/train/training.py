@@ -81,7 +81,8 @@ class Training:
         total.backward()  # type: ignore[no-untyped-call]
         if step < self._schedule.densify_until:
             self._strategy.observe(rendering)
-        self._optimizer.step(step)
+        self._optimizer.set_rates(step)
+        self._optimizer.step(rendering.visible.any(0) if self._schedule.visible_only else None)
         self.gaussians_trained = max(self.gaussians_trained, len(gaussians))
         self._strategy.update(step, self._optimizer, self._generator)
         self.step = step
