@@ -173,9 +173,9 @@ def test_a_network_that_never_mends_is_unavailable(s3: S3Server, tmp_path: Path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def open_fault(uri: str, **options: str) -> TrainerError:
+def open_fault(uri: str, endpoint: str | None = None) -> TrainerError:
     with pytest.raises(TrainerError) as caught:
-        open_output(uri, **options)
+        open_output(uri, endpoint=endpoint)
     assert caught.value.message.isprintable()
     return caught.value
 

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, get_args
 
+from splat_trainer.cli.formats import FLAG as FORMATS_FLAG
 from splat_trainer.cli.train_flags import add_config_flags
-from splat_trainer.contract import ExitCode, Reason, TrainerError
+from splat_trainer.contract import ExitCode, Reason, SplatFormat, TrainerError
 from splat_trainer.contract.config import Device
 from splat_trainer.report.machine import trainer_version
 
@@ -35,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_train(commands)
     _add_eval(commands)
+    _add_convert(commands)
     _add_inspect(commands)
     _add_synth(commands)
     _add_config(commands)
@@ -58,9 +60,21 @@ def _add_train(commands: _Commands) -> None:
         help="Where the splat, metrics, previews and report go: a folder or s3://bucket/prefix.",
     )
     parser.add_argument(
+        "--checkpoints",
+        metavar="PLACE",
+        help="Where checkpoints are kept, a folder or s3://bucket/prefix of this run alone. "
+        "[checkpoints/ in the output]",
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
-        help="Go on from the newest checkpoint in the output; without one, start anew.",
+        help="Go on from the newest checkpoint there; without one, start anew.",
+    )
+    parser.add_argument(
+        FORMATS_FLAG,
+        metavar="NAME,...",
+        help=f"Formats to write the splat in, of {', '.join(SplatFormat)}; ply is always written. "
+        "[ply; or $SPLAT_FORMATS]",
     )
     _add_endpoint(parser)
     parser.add_argument(
@@ -89,6 +103,15 @@ def _add_eval(commands: _Commands) -> None:
     _add_endpoint(parser)
     _add_config_file(parser)
     add_config_flags(parser, "what to measure", _MEASURED_BY)
+
+
+def _add_convert(commands: _Commands) -> None:
+    parser = _add(commands, "convert", "Write a 3DGS PLY in another format.")
+    parser.add_argument("splat", type=Path, metavar="IN.ply", help="A 3DGS .ply.")
+    suffixes = ", ".join(format.suffix for format in SplatFormat)
+    parser.add_argument(
+        "target", type=Path, metavar="OUT", help=f"Its name says the format: {suffixes}."
+    )
 
 
 def _add_inspect(commands: _Commands) -> None:

@@ -5,16 +5,11 @@ from pathlib import Path
 
 from splat_trainer.capture.load import load_scene
 from splat_trainer.capture.scene import Scene
-from splat_trainer.cli.checkpoint_mirror import CheckpointMirror, put_checkpoint
+from splat_trainer.cli.checkpoint_mirror import CheckpointMirror
+from splat_trainer.cli.checkpoints import Checkpoints
 from splat_trainer.cli.finished_run import metrics_of, report_of, summary_of
 from splat_trainer.cli.invocation import Invocation
-from splat_trainer.cli.outputs import (
-    Outputs,
-    checkpoints_are_of,
-    find_checkpoint,
-    forget_checkpoints,
-    take_checkpoints_over,
-)
+from splat_trainer.cli.outputs import Outputs
 from splat_trainer.cli.progress.reporter import Reporters
 from splat_trainer.cli.stopwatch import Stopwatch
 from splat_trainer.cli.workspace import Workspace
@@ -49,6 +44,7 @@ class TrainingRun:
         invocation: Invocation,
         config: TrainConfig,
         output: Output,
+        checkpoints: Checkpoints,
         workspace: Workspace,
         reporters: Reporters,
     ) -> None:
@@ -56,10 +52,12 @@ class TrainingRun:
         self._endpoint: str | None = invocation.arguments.endpoint_url
         self._resume: bool = invocation.arguments.resume
         self._run = invocation.environ.get(environment.RUN_ID, "").strip()
+        self._formats = invocation.formats()
         self._interruption = invocation.interruption
         self._record = invocation.record
         self._config = config
         self._output = output
+        self._checkpoints = checkpoints
         self._workspace = workspace
         self._reporters = reporters
         self._watch = Stopwatch()
@@ -82,12 +80,13 @@ class TrainingRun:
         if not self._workspace.local:
             self._reporters.stage(Stage.UPLOADING)
         outputs = Outputs(self._output, self._workspace)
-        outputs.put(layout.POINT_CLOUD, "ply")
+        for format in self._formats:
+            outputs.put(format.file_name, format)
         outputs.put_text(layout.METRICS, metrics.model_dump_json(indent=2) + "\n", "metrics")
         outputs.put_text(layout.REPORT, page, "report")
         outputs.put_folder(layout.PREVIEWS)
         if not self._config.checkpoint_interval:
-            forget_checkpoints(self._output)  # one that an interruption left is of no more use
+            self._checkpoints.remove()  # one that an interruption left is of no more use
         self._record.note(gaussians=exported.gaussians, outputs=outputs.files())
         return self._record.succeeded(summary_of(metrics))
 
@@ -114,9 +113,8 @@ class TrainingRun:
 
     def _train(self, scene: Scene, previews: PreviewWriter) -> TrainOutcome:
         checkpoint = self._checkpoint()
-        checkpoints = self._workspace.work / layout.CHECKPOINTS
-        mirror = CheckpointMirror(checkpoints, self._output)
-        if self._config.checkpoint_interval and not self._workspace.local:
+        mirror = CheckpointMirror(self._checkpoints)
+        if self._config.checkpoint_interval and not self._checkpoints.local:
             mirror.start()
         try:
             return train(
@@ -126,44 +124,43 @@ class TrainingRun:
                 observer=self._reporters,
                 stop=self._interruption.requested,
                 resume=checkpoint,
+                checkpoints=self._checkpoints.folder,
                 on_render=lambda view, render: previews.add(view.name, view.image, render),
             )
         except Exception:
             mirror.close()
-            self._note_checkpoint(checkpoints)
+            self._note_checkpoint()
             raise
         finally:
             mirror.close()
             self._record.note(kernels=kernels_used())
 
-    def _note_checkpoint(self, folder: Path) -> None:
+    def _note_checkpoint(self) -> None:
         """Say in the result of a run that failed where its last checkpoint is."""
-        newest = newest_checkpoint(folder)
+        newest = newest_checkpoint(self._checkpoints.folder)
         if newest is None:
             return
-        uri = self._output.uri(f"{layout.CHECKPOINTS}/{newest.name}")
-        if not self._workspace.local:
-            try:
-                uri = put_checkpoint(newest, self._output).uri
-            except (TrainerError, OSError) as error:
-                logger.warning("checkpoint %s is lost: %s", newest.name, error)
-                return
+        try:
+            uri = self._checkpoints.put(newest)
+        except (TrainerError, OSError) as error:
+            logger.warning("checkpoint %s is lost: %s", newest.name, error)
+            return
         self._record.note(checkpoint=CheckpointRef(iteration=step_of(newest), uri=uri))
 
     def _checkpoint(self) -> Path | None:
         """The checkpoint to go on from; without --resume, or of another run, they must go."""
-        mine = not self._run or checkpoints_are_of(self._run, self._output, self._workspace)
+        mine = not self._run or self._checkpoints.are_of(self._run)
         if not self._resume or not mine:
-            forget_checkpoints(self._output)
+            self._checkpoints.remove()
             if self._run:
-                take_checkpoints_over(self._run, self._output, self._workspace)
+                self._checkpoints.take_over(self._run)
             logger.info("starting anew in %s", self._output.uri(""))
             return None
-        checkpoint = find_checkpoint(self._output, self._workspace)
+        checkpoint = self._checkpoints.newest()
         if checkpoint:
             logger.info("going on from %s", checkpoint.name)
         else:
-            logger.info("no checkpoint in %s: starting anew", self._output.uri(""))
+            logger.info("no checkpoint in %s: starting anew", self._checkpoints.uri())
         return checkpoint
 
     def _note(self, outcome: TrainOutcome) -> None:
@@ -182,11 +179,9 @@ class TrainingRun:
         where = f"stopped by {self._interruption.signal_name} at step {outcome.iterations:,}"
         if outcome.checkpoint is None:
             return TrainerError(Reason.INTERRUPTED, f"{where}, without a checkpoint: run it again")
-        if self._workspace.local:
-            uri = self._output.uri(f"{layout.CHECKPOINTS}/{outcome.checkpoint.name}")
-        else:
+        if not self._checkpoints.local:
             self._reporters.stage(Stage.UPLOADING)
-            uri = put_checkpoint(outcome.checkpoint, self._output).uri
+        uri = self._checkpoints.put(outcome.checkpoint)
         self._record.note(checkpoint=CheckpointRef(iteration=outcome.iterations, uri=uri))
         return TrainerError(
             Reason.INTERRUPTED,
@@ -201,6 +196,7 @@ class TrainingRun:
                 scene,
                 self._workspace.work / layout.POINT_CLOUD,
                 frame=self._config.frame,
+                formats=self._formats,
             )
         if exported.dropped:
             logger.warning("%d Gaussians held NaN or infinity: not exported", exported.dropped)

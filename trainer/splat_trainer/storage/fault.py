@@ -9,7 +9,10 @@ from pathlib import Path
 from splat_trainer.contract import Reason, TrainerError
 
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_WRONG_PLACE = {errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+_WRONG_PLACE = {
+    *(errno.EEXIST, errno.EINVAL, errno.EISDIR),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR),
+}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from splat_trainer.contract import Reason, TrainerError
+from splat_trainer.contract.environment import Place
 from splat_trainer.contract.failure import shown
 from splat_trainer.storage.archive import unpack
 from splat_trainer.storage.base import Entry, Storage
@@ -60,7 +61,7 @@ def _fetch_s3(
 ) -> Path:
     from splat_trainer.storage.s3 import S3Storage  # noqa: PLC0415 - boto3 takes its time
 
-    storage = S3Storage(location, endpoint)
+    storage = S3Storage(location, endpoint, Place.DATA)
     entries = _wanted(storage)
     if entries:
         folder = _new_folder(scratch)
@@ -68,7 +69,7 @@ def _fetch_s3(
         _download_all(storage, entries, folder, on_bytes)
         return _root(folder)
     above, _, name = location.prefix.rpartition("/")
-    single = S3Storage(S3Location(location.bucket, above), endpoint)
+    single = S3Storage(S3Location(location.bucket, above), endpoint, Place.DATA)
     size = single.size(name) if name else None
     if size is None:
         raise TrainerError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from splat_trainer.contract import OutputFile, Reason, TrainerError
+from splat_trainer.contract.environment import Place
 from splat_trainer.contract.failure import shown
 from splat_trainer.storage.base import OnBytes, Storage
 from splat_trainer.storage.fault import local_fault
@@ -44,9 +45,10 @@ class Output:
         self.storage.download(name, path, on_bytes)
         return True
 
-    def names(self, folder: str) -> list[str]:
-        """List the names of the files below `folder`, sorted."""
-        _check(folder)
+    def names(self, folder: str = "") -> list[str]:
+        """List the names of the files below `folder`, sorted; all of them for ""."""
+        if folder:
+            _check(folder)
         return sorted(entry.name for entry in self.storage.list(folder))
 
     def delete(self, name: str) -> None:
@@ -59,14 +61,17 @@ class Output:
         return self.storage.uri(name)
 
 
-def open_output(uri: str, *, endpoint: str | None = None) -> Output:
-    """Open the output at `uri`, a local folder or s3://bucket/prefix; fail now if it is shut."""
+def open_output(uri: str, *, endpoint: str | None = None, place: Place = Place.OUTPUT) -> Output:
+    """Open the output at `uri`, a local folder or s3://bucket/prefix; fail now if it is shut.
+
+    `place` is what it is to the run, by which it may have credentials of its own.
+    """
     location = parse_location(uri)
     storage: Storage
     if isinstance(location, S3Location):
         from splat_trainer.storage.s3 import S3Storage  # noqa: PLC0415 - boto3 takes its time
 
-        storage = S3Storage(location, endpoint)
+        storage = S3Storage(location, endpoint, place)
     else:
         storage = LocalStorage(location)
     storage.check_writable()

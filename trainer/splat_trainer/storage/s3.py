@@ -1,6 +1,5 @@
 """A prefix of an S3 bucket as a storage: AWS, or any server that speaks S3."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,37 +7,39 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from splat_trainer.contract.environment import S3_ENDPOINT_URL
+from splat_trainer.contract.environment import Place
 from splat_trainer.storage.base import Entry, OnBytes
 from splat_trainer.storage.fault import local_fault
 from splat_trainer.storage.local import TEMPORARY_PREFIX
 from splat_trainer.storage.location import S3Location
+from splat_trainer.storage.s3_client import connect
 from splat_trainer.storage.s3_fault import s3_fault
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_ATTEMPTS = 6
 _TRANSFER = TransferConfig(multipart_chunksize=16 << 20, max_concurrency=4)
 
 
 @dataclass(frozen=True)
 class S3Storage:
-    """Objects below `location`; `endpoint` is for servers other than AWS."""
+    """Objects below `location`; `endpoint` is for servers other than AWS.
+
+    `place` is what it is to the run: it may have a server and credentials of its own.
+    """
 
     location: S3Location
     endpoint: str | None = None
+    place: Place | None = None
 
     @cached_property
     def _client(self) -> "S3Client":
         with self._faults("connect to"):
-            return _connect(self.endpoint)
+            return connect(self.endpoint, self.place)
 
     def uri(self, name: str) -> str:
         """Give the object's s3:// address."""
@@ -125,32 +126,3 @@ class S3Storage:
             raise local_fault(
                 error, f"{doing} {where} through", Path(error.filename or ".")
             ) from error
-
-
-def _connect(endpoint: str | None) -> "S3Client":
-    """Make a client: credentials and region as boto3 finds them."""
-    endpoint = endpoint or os.environ.get(S3_ENDPOINT_URL) or os.environ.get("AWS_ENDPOINT_URL")
-    session = boto3.session.Session()
-    attempts = int(os.environ.get("AWS_MAX_ATTEMPTS") or _ATTEMPTS)
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": attempts},
-        connect_timeout=10,
-        read_timeout=30,
-        max_pool_connections=32,
-    )
-    if endpoint:
-        # Other servers seldom have a host name for each bucket, and not all know the
-        # checksums that botocore adds unasked since 1.36.
-        config = config.merge(
-            Config(
-                s3={"addressing_style": "path"},
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            )
-        )
-    return session.client(
-        "s3",
-        endpoint_url=endpoint or None,
-        region_name=session.region_name or "us-east-1",
-        config=config,
-    )

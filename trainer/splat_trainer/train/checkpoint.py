@@ -2,6 +2,7 @@
 
 import errno
 import pickle
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from splat_trainer.storage.fault import local_fault
 from splat_trainer.train.observer import CurvePoint
 
 _FORMAT = "splat-trainer checkpoint 1"
-_PATTERN = "checkpoint_*.pt"
+_NAME = re.compile(r"checkpoint_\d{7}\.pt")
 _UNREADABLE = (
     *(AttributeError, EOFError, IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError),
     pickle.UnpicklingError,
@@ -70,7 +71,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as file:
             torch.save(document, file)
-        for older in folder.glob(_PATTERN):
+        for older in checkpoints_in(folder):
             if older.name < path.name:
                 older.unlink()
     except OSError as error:
@@ -85,7 +86,17 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The checkpoint of the latest step in a folder, None where there is none."""
-    return max(folder.glob(_PATTERN), key=lambda path: path.name, default=None)
+    return max(checkpoints_in(folder), key=lambda path: path.name, default=None)
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, which may hold what is none of ours, and need not be there."""
+    return [path for path in folder.glob("checkpoint_*.pt") if is_checkpoint(path.name)]
+
+
+def is_checkpoint(name: str) -> bool:
+    """Whether a file's name is one that `save_checkpoint` gives."""
+    return _NAME.fullmatch(name) is not None
 
 
 def step_of(path: Path) -> int:

@@ -37,20 +37,21 @@ def train(
     observer: TrainObserver,
     stop: Callable[[], bool] = lambda: False,
     resume: Path | None = None,
+    checkpoints: Path | None = None,
     on_render: RenderSink | None = None,
     schedule: Schedule | None = None,
 ) -> TrainOutcome:
     """Train a splat of a scene, and measure it on the held-out views.
 
-    Checkpoints go to `work_dir`/checkpoints. Once `stop` says so, a checkpoint is written and
-    the outcome is marked interrupted. `resume` is a checkpoint or a folder of them. `on_render`
-    gets the held-out views with their final renders. `schedule` replaces the constants that
-    belong to the configuration, for measurements of their effect.
+    Checkpoints go to the folder `checkpoints`, by default `work_dir`/checkpoints. Once `stop` says
+    so, a checkpoint is written and the outcome is marked interrupted. `resume` is a checkpoint or
+    a folder of them. `on_render` gets the held-out views with their final renders. `schedule`
+    replaces the constants that belong to the configuration, for measurements of their effect.
     """
     device = choose_device(config.device)
     use_cores_we_have(device)
     checkpoint = load_checkpoint(resume) if resume else None
-    run = _Run(scene, config, device, work_dir / layout.CHECKPOINTS, observer)
+    run = _Run(scene, config, device, checkpoints or work_dir / layout.CHECKPOINTS, observer)
     try:
         run.prepare(checkpoint, schedule or schedule_for(config))
         run.train(stop)

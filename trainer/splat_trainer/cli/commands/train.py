@@ -2,6 +2,7 @@
 
 import logging
 
+from splat_trainer.cli.checkpoints import checkpoints_of, open_checkpoint_place
 from splat_trainer.cli.interruption import Interruption
 from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.outputs import send_result_to
@@ -23,6 +24,7 @@ def run(invocation: Invocation) -> ExitCode:
     """
     arguments = invocation.arguments
     config = invocation.config()
+    invocation.formats()  # unknown ones are refused before anything is done
     reporters = open_reporters(
         arguments.progress,
         arguments.progress_file,
@@ -33,9 +35,12 @@ def run(invocation: Invocation) -> ExitCode:
     try:
         output = open_output(arguments.output, endpoint=arguments.endpoint_url)
         invocation.record.send_to(send_result_to(output))
+        elsewhere = open_checkpoint_place(arguments.checkpoints, arguments.endpoint_url)
         choose_device(config.device)
         with open_workspace(arguments.output) as workspace:
-            result = TrainingRun(invocation, config, output, workspace, reporters).result()
+            checkpoints = checkpoints_of(arguments.checkpoints, elsewhere, output, workspace)
+            run = TrainingRun(invocation, config, output, checkpoints, workspace, reporters)
+            result = run.result()
     finally:
         reporters.close()
     invocation.record.tell(result)
