@@ -95,3 +95,32 @@ def test_nothing_in_sight_gives_an_empty_picture() -> None:
     rendering = make_rasterizer(CUDA)(behind, cameras, sh_degree=0)
     assert rendering.colors.abs().max() == 0
     assert not rendering.visible.any()
+
+
+@pytest.mark.parametrize("features", [2, 5])
+def test_zero_features_gather_the_same_sums_and_change_nothing_else(features: int) -> None:
+    gaussians, views = scene(5, cameras=1)
+    error = torch.rand(HEIGHT, WIDTH, features, generator=torch.Generator().manual_seed(7))
+    background = torch.tensor([0.1, 0.4, 0.2])
+    sums, means = [], []
+    for device, channels in (("cpu", features), ("cuda", features), ("cuda", 0)):
+        copy = leaves(gaussians.to(torch.device(device)))
+        zero = torch.zeros(len(copy), channels, device=device, requires_grad=True)
+        rendering = make_rasterizer(torch.device(device))(
+            copy,
+            views if device == "cpu" else on_gpu(views),
+            sh_degree=3,
+            background=background.to(device),
+            features=zero if channels else None,
+        )
+        loss = rendering.colors.square().sum()
+        if rendering.features is not None:
+            assert rendering.features.abs().max() == 0
+            loss = loss + (rendering.features[0] * error.to(device)).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert copy.means.grad is not None
+        means.append(copy.means.grad.cpu())
+        if zero.grad is not None:
+            sums.append(zero.grad.cpu())
+    assert (sums[1] - sums[0]).norm() / sums[0].norm() < 1e-2
+    assert (means[2] - means[1]).norm() / means[1].norm() < 1e-4

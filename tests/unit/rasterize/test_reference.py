@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import NAMES, Gaussians
 from splat_trainer.rasterize.interface import Cameras
@@ -135,3 +136,47 @@ def test_no_gaussian_in_sight_gives_an_empty_picture_with_zero_gradients() -> No
     rendering.colors.sum().backward()  # type: ignore[no-untyped-call]
     assert gaussians.means.grad is not None
     assert gaussians.means.grad.abs().max() == 0
+
+
+def test_features_are_blended_by_the_weights_of_the_colours_over_nothing() -> None:
+    gaussians = random_gaussians(12, seed=3, dtype=torch.float64)
+    cameras = cameras_around(2, width=17, height=9, dtype=torch.float64)
+    background = torch.ones(3, dtype=torch.float64)
+    plain = render(gaussians, cameras, sh_degree=2, background=background)
+    each = torch.eye(12, dtype=torch.float64)
+    rendering = render(gaussians, cameras, sh_degree=2, background=background, features=each)
+    assert plain.features is None
+    assert rendering.features is not None
+    assert torch.allclose(rendering.colors, plain.colors, atol=1e-12)
+    assert torch.allclose(rendering.features.sum(-1), rendering.alphas[..., 0], atol=1e-12)
+
+
+def test_the_gradient_of_features_that_are_zero_is_the_weighted_sum_of_any_image() -> None:
+    gaussians = random_gaussians(12, seed=3, dtype=torch.float64)
+    cameras = cameras_around(1, width=17, height=9, dtype=torch.float64)
+    error = torch.rand(9, 17, 2, dtype=torch.float64)
+    each = torch.eye(12, dtype=torch.float64)
+    weights = render(gaussians, cameras, sh_degree=2, features=each).features
+    assert weights is not None
+
+    def slopes(features: Tensor | None) -> list[Tensor]:
+        rendering = render(gaussians, cameras, sh_degree=2, features=features)
+        loss = rendering.colors.square().sum()
+        if features is not None:
+            assert rendering.features is not None
+            assert rendering.features.abs().max() == 0
+            loss = loss + (rendering.features[0] * error).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        slopes = [tensor.grad for _, tensor in gaussians if tensor.grad is not None]
+        for _, tensor in gaussians:
+            tensor.grad = None
+        return slopes
+
+    zero = torch.zeros(12, 2, dtype=torch.float64, requires_grad=True)
+    with_features, without = slopes(zero), slopes(None)
+    assert len(without) == 5
+    assert all(
+        torch.allclose(a, b, atol=1e-12) for a, b in zip(with_features, without, strict=True)
+    )
+    assert zero.grad is not None
+    assert torch.allclose(zero.grad, torch.einsum("hwn,hwf->nf", weights[0], error), atol=1e-12)

@@ -29,6 +29,7 @@ class GsplatRasterizer:
         sh_degree: int,
         background: Tensor | None = None,
         absgrad: bool = False,
+        features: Tensor | None = None,
     ) -> Rendering:
         """See `Rasterizer`."""
         width, height, count = cameras.width, cameras.height, len(cameras.viewmats)
@@ -55,6 +56,10 @@ class GsplatRasterizer:
             sh_degree, directions, _for_each(gaussians.sh, count), masks=visible
         )
         colors = torch.clamp_min(colors + 0.5, 0)
+        if features is not None:
+            colors = torch.cat([colors, _for_each(features, count)], dim=-1)
+            if background is not None:
+                background = torch.cat([background, background.new_zeros(features.shape[1])])
 
         columns, rows = -(-width // _TILE), -(-height // _TILE)
         _, isect_ids, flatten_ids = gsplat.isect_tiles(
@@ -71,10 +76,12 @@ class GsplatRasterizer:
             _TILE,
             offsets.reshape(count, rows, columns),
             flatten_ids,
-            backgrounds=None if background is None else background.expand(count, 3),
+            backgrounds=None if background is None else background.expand(count, -1),
             absgrad=absgrad,
         )
-        return Rendering(image, alphas, means2d, visible)
+        if features is None:
+            return Rendering(image, alphas, means2d, visible)
+        return Rendering(image[..., :3], alphas, means2d, visible, image[..., 3:])
 
 
 def _for_each(values: Tensor, count: int) -> Tensor:

@@ -48,13 +48,15 @@ class Rendering:
     """What C cameras see, and what densification wants to know of it.
 
     `colors` [C, H, W, 3], not clamped; `alphas` [C, H, W, 1]; `means2d` [C, N, 2] in pixels,
-    which keeps its gradient; `visible` [C, N], true for Gaussians that touch the image.
+    which keeps its gradient; `visible` [C, N], true for Gaussians that touch the image;
+    `features` [C, H, W, F], what was blended beside the colours, None where nothing was.
     """
 
     colors: Tensor
     alphas: Tensor
     means2d: Tensor
     visible: Tensor
+    features: Tensor | None = None
 
     def means2d_gradients(self, *, absolute: bool = False) -> Tensor:
         """After backward: the loss's gradient by `means2d`, [C, N, 2].
@@ -79,10 +81,12 @@ class Rasterizer(Protocol):
         sh_degree: int,
         background: Tensor | None = None,
         absgrad: bool = False,
+        features: Tensor | None = None,
     ) -> Rendering:
         """Draw `gaussians` as `cameras` see them, with SH up to `sh_degree`.
 
-        `background` is [3], black where None.
+        `background` is [3], black where None. `features` [N, F] are blended as colours are, over
+        nothing.
         """
 
 

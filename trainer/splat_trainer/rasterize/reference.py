@@ -22,6 +22,7 @@ class ReferenceRasterizer:
         sh_degree: int,
         background: Tensor | None = None,
         absgrad: bool = False,
+        features: Tensor | None = None,
     ) -> Rendering:
         """See `Rasterizer`."""
         opacities = gaussians.opacities.sigmoid()
@@ -33,26 +34,33 @@ class ReferenceRasterizer:
         if absgrad:
             means2d.absgrad = torch.zeros_like(means2d)  # type: ignore[attr-defined] # as gsplat
 
-        colors, alphas = [], []
+        colors, alphas, others = [], [], []
         for index, (one, center) in enumerate(zip(projected, cameras.centers(), strict=True)):
-            features = view_colors(gaussians, center, sh_degree)
+            rgb = view_colors(gaussians, center, sh_degree)
             # Coverage is blended as a fourth colour that is 1 everywhere.
-            features = torch.cat([features, torch.ones_like(features[:, :1])], dim=1)
+            blended = [rgb, torch.ones_like(rgb[:, :1]), *([] if features is None else [features])]
             image = blend(
                 means2d[index],
                 one.conics,
-                features,
+                torch.cat(blended, dim=1),
                 opacities,
                 tiling=cut_into_tiles(one, cameras.width, cameras.height),
                 absgrad=means2d.absgrad[index] if absgrad else None,  # type: ignore[attr-defined]
             )
-            color, alpha = image[..., :3], image[..., 3:]
+            color, alpha = image[..., :3], image[..., 3:4]
+            others.append(image[..., 4:])
             if background is not None:
                 color = color + (1 - alpha) * background
             colors.append(color)
             alphas.append(alpha)
         visible = torch.stack([(one.radii > 0).all(1) for one in projected])
-        return Rendering(torch.stack(colors), torch.stack(alphas), means2d, visible)
+        return Rendering(
+            torch.stack(colors),
+            torch.stack(alphas),
+            means2d,
+            visible,
+            None if features is None else torch.stack(others),
+        )
 
 
 def view_colors(gaussians: Gaussians, center: Tensor, sh_degree: int) -> Tensor:
