@@ -120,6 +120,17 @@ def test_loaded_memory_goes_on_alike() -> None:
         assert torch.equal(tensor, getattr(two.gaussians, name)), name
 
 
+def test_one_that_forgets_goes_on_as_a_new_one() -> None:
+    one = optimizer()
+    push(one, 1)
+    two = GaussianOptimizer(one.gaussians, SCHEDULE, 2.0)
+    one.forget()
+    push(one, 2)
+    push(two, 2)
+    for name, tensor in one.gaussians:
+        assert torch.equal(tensor, getattr(two.gaussians, name)), name
+
+
 def test_memory_of_before_sh_was_one_tensor_goes_on_alike() -> None:
     one = optimizer()
     push(one, 1)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import NAMES, Gaussians
-from splat_trainer.optimize.adam_step import RATES, AdamStep, step_all
+from splat_trainer.optimize.adam_step import RATES, adam_step_for
 from splat_trainer.optimize.schedule import Schedule
 
 
@@ -28,7 +28,7 @@ class GaussianOptimizer:
         self._second_moments = _zeros(self._gaussians)
         self._steps = 0
         self._rates = torch.zeros(RATES, device=gaussians.device)
-        self._step_all: AdamStep = step_all
+        self._step_all = adam_step_for(gaussians.device)
 
     @property
     def gaussians(self) -> Gaussians:
@@ -43,12 +43,13 @@ class GaussianOptimizer:
     def set_rates(self, step: int) -> None:
         """Make ready for the step `step` of the run; once before each `step`."""
         schedule = self._schedule
+        factor = schedule.rates_factor_at(step)
+        others = (schedule.quats_lr, schedule.scales_lr, schedule.opacities_lr)
         self._steps += 1
         rates = torch.tensor(
             [
                 self.means_lr(step),
-                *(schedule.quats_lr, schedule.scales_lr, schedule.opacities_lr),
-                *(schedule.sh0_lr, schedule.shN_lr),
+                *(rate * factor for rate in (*others, schedule.sh0_lr, schedule.shN_lr)),
                 *(1 - beta**self._steps for beta in schedule.adam_betas),
             ]
         )
@@ -101,6 +102,14 @@ class GaussianOptimizer:
             getattr(self._gaussians, name)[index] = values
             getattr(self._first_moments, name)[index] = 0
             getattr(self._second_moments, name)[index] = 0
+
+    @torch.no_grad()
+    def forget(self) -> None:
+        """Begin anew with no memory, in place, as if no step had been done."""
+        self._steps = 0
+        for moments in (self._first_moments, self._second_moments):
+            for _, tensor in moments:
+                tensor.zero_()
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Adam's memory, for a checkpoint."""

@@ -10,6 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from splat_trainer.kernels.self_check import agree, use_if_right
+
 SH0_RATE, SHN_RATE, FIRST_SHARE, SECOND_SHARE = 4, 5, 6, 7
 RATES = 8
 """What a step reads: the learning rates of means, quats, scales and opacities, of the first
@@ -71,6 +73,50 @@ def step_all(
         way = mean / square.sqrt().div_(roots).add_(epsilon)
         way *= _rate(rates, index, leaf) / rates[FIRST_SHARE]
         leaf.sub_(way if visible is None else torch.where(shown, way, 0))
+
+
+def adam_step_for(device: torch.device) -> AdamStep:
+    """The fastest `AdamStep` that works on a device: one Triton kernel on a GPU, if it can."""
+    if device.type != "cuda":
+        return step_all
+    return use_if_right("fused Adam", _fused, check_fused) or step_all
+
+
+def _fused() -> AdamStep:
+    from splat_trainer.optimize.adam_kernel import fused_step_all  # noqa: PLC0415 - Triton
+
+    return fused_step_all
+
+
+def check_fused(
+    fused: AdamStep, device: str = "cuda", *, count: int = 333, degree: int = 3
+) -> None:
+    """Compare a step with that of `step_all`, of all rows and of visible ones.
+
+    Raises:
+        DisagreementError: they differ.
+    """
+    generator = torch.Generator().manual_seed(count)
+    shapes = [(count, 3), (count, 4), (count, 3), (count,), (count, (degree + 1) ** 2, 3)]
+
+    def draw() -> list[Tensor]:
+        return [torch.randn(shape, generator=generator).to(device) for shape in shapes]
+
+    rates = torch.rand(RATES, generator=generator).to(device) * 0.9 + 0.05
+    leaves, gradients, first = draw(), draw(), draw()
+    second = [one.square() for one in draw()]
+    for visible in (None, leaves[3] > 0):
+        results = []
+        for step in (fused, step_all):
+            state = [[one.clone() for one in kind] for kind in (leaves, first, second)]
+            step(
+                *(state[0], gradients, state[1], state[2], rates),
+                betas=(0.9, 0.999),
+                epsilon=1e-15,
+                visible=visible,
+            )
+            results.append([one for kind in state for one in kind])
+        agree(results[0], results[1], relative=1e-5)
 
 
 def _rate(rates: Tensor, index: int, leaf: Tensor) -> Tensor:

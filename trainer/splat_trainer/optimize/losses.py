@@ -1,16 +1,14 @@
 """What training minimises, and what evaluation measures."""
 
-import logging
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import Gaussians
+from splat_trainer.kernels.self_check import agree, use_if_right
 from splat_trainer.optimize.schedule import Schedule
 from splat_trainer.optimize.ssim import inner, ssim_map
-
-_log = logging.getLogger(__name__)
 
 
 class ImageLoss(Protocol):
@@ -39,19 +37,29 @@ def image_loss_for(device: torch.device) -> ImageLoss:
     """The fastest `ImageLoss` that works on a device: fused by Triton on a GPU, if it can."""
     if device.type != "cuda":
         return image_loss
-    try:
-        from splat_trainer.optimize.fused_image_loss import fused_image_loss  # noqa: PLC0415
+    return use_if_right("fused image loss", _fused, check_fused) or image_loss
 
-        fused_image_loss(
-            torch.zeros(1, 1, 3, device=device),
-            torch.zeros(1, 1, 3, device=device, dtype=torch.uint8),
-            ssim_weight=0.2,
-        )
-    except Exception as error:  # a compiler, a linker, a cache folder: anything can be missing
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        _log.warning("Triton does not compile here (%s): training goes on, slower", reason)
-        return image_loss
+
+def _fused() -> ImageLoss:
+    from splat_trainer.optimize.fused_image_loss import fused_image_loss  # noqa: PLC0415 - Triton
+
     return fused_image_loss
+
+
+def check_fused(fused: ImageLoss, device: str = "cuda") -> None:
+    """Compare values and gradients with those of `image_loss`.
+
+    Raises:
+        DisagreementError: they differ.
+    """
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randint(0, 256, (19, 101, 3), generator=generator, dtype=torch.uint8).to(device)
+    image = torch.rand(19, 101, 3, generator=generator).to(device).requires_grad_()
+    results = []
+    for loss in (fused, image_loss):
+        value = loss(image, target, ssim_weight=0.2)
+        results.append([value.detach(), *torch.autograd.grad(value * 3, image)])
+    agree(results[0], results[1], relative=1e-4)
 
 
 def regularization(gaussians: Gaussians, schedule: Schedule) -> Tensor | None:

@@ -1,0 +1,103 @@
+"""One step of Adam over all parameters of a splat, in one Triton kernel.
+
+Its twin in plain PyTorch is `adam_step.step_all`. What depends on the step's number is read from
+the device, so that a step can be recorded once as a CUDA graph and replayed.
+"""
+# ruff: noqa: ANN001, ANN202, N803 - Triton compiles the kernels: pointers and numbers, by name
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators
+
+from collections.abc import Sequence
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+_BLOCK = 1024
+
+
+def fused_step_all(
+    leaves: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    first: Sequence[Tensor],
+    second: Sequence[Tensor],
+    rates: Tensor,
+    *,
+    betas: tuple[float, float],
+    epsilon: float,
+    visible: Tensor | None = None,
+) -> None:
+    """See `adam_step.AdamStep`."""
+    count = len(leaves[0])
+    sh_width = leaves[4].shape[1] * 3
+    ends, end = [], 0
+    for width in (3, 4, 3, 1, sh_width):
+        end += triton.cdiv(count * width, _BLOCK)
+        ends.append(end)
+    together = zip(leaves, gradients, first, second, strict=True)
+    _adam[(end,)](
+        *(tensor for four in together for tensor in four),
+        rates, rates if visible is None else visible.view(torch.uint8),
+        *ends[:4], count,
+        BETA1=betas[0], BETA2=betas[1], EPSILON=epsilon,
+        SH=sh_width, VISIBLE=visible is not None, BLOCK=_BLOCK,
+    )  # fmt: skip
+
+
+@triton.jit
+def _step_block(
+    leaf, gradient, first, second, rate, rest_rate, shares, visible, block, count,
+    BETA1: tl.constexpr, BETA2: tl.constexpr, EPSILON: tl.constexpr,
+    WIDTH: tl.constexpr, HEAD: tl.constexpr, VISIBLE: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Step the `block`-th BLOCK numbers of one parameter, of WIDTH numbers a row.
+
+    The first HEAD numbers of a row have the learning rate `rate`, the others `rest_rate`.
+    """
+    at = block.to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < count.to(tl.int64) * WIDTH
+    if VISIBLE:
+        inside = inside & (tl.load(visible + at // WIDTH, mask=inside, other=0) != 0)
+    slope = tl.load(gradient + at, mask=inside, other=0.0)
+    mean = tl.load(first + at, mask=inside, other=0.0)
+    square = tl.load(second + at, mask=inside, other=0.0)
+    value = tl.load(leaf + at, mask=inside, other=0.0)
+    mean = mean + (1 - BETA1) * (slope - mean)
+    square = BETA2 * square + (1 - BETA2) * slope * slope
+    lr = tl.load(rate)
+    if HEAD < WIDTH:
+        lr = tl.where(at % WIDTH < HEAD, lr, tl.load(rest_rate))
+    below = tl.sqrt(square) / tl.sqrt(tl.load(shares + 1)) + EPSILON
+    way = lr / tl.load(shares) * (mean / below)
+    tl.store(first + at, mean, mask=inside)
+    tl.store(second + at, square, mask=inside)
+    tl.store(leaf + at, value - way, mask=inside)
+
+
+@triton.jit(do_not_specialize=["end0", "end1", "end2", "end3", "count"])
+def _adam(
+    leaf0, gradient0, first0, second0, leaf1, gradient1, first1, second1,
+    leaf2, gradient2, first2, second2, leaf3, gradient3, first3, second3,
+    leaf4, gradient4, first4, second4,
+    rates, visible, end0, end1, end2, end3, count,
+    BETA1: tl.constexpr, BETA2: tl.constexpr, EPSILON: tl.constexpr,
+    SH: tl.constexpr, VISIBLE: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Each program steps one block of one parameter; `rates` are those of `adam_step`."""
+    block = tl.program_id(0)
+    shares = rates + 6
+    if block < end0:
+        _step_block(leaf0, gradient0, first0, second0, rates, rates, shares, visible,
+                    block, count, BETA1, BETA2, EPSILON, 3, 3, VISIBLE, BLOCK)  # fmt: skip
+    elif block < end1:
+        _step_block(leaf1, gradient1, first1, second1, rates + 1, rates, shares, visible,
+                    block - end0, count, BETA1, BETA2, EPSILON, 4, 4, VISIBLE, BLOCK)  # fmt: skip
+    elif block < end2:
+        _step_block(leaf2, gradient2, first2, second2, rates + 2, rates, shares, visible,
+                    block - end1, count, BETA1, BETA2, EPSILON, 3, 3, VISIBLE, BLOCK)  # fmt: skip
+    elif block < end3:
+        _step_block(leaf3, gradient3, first3, second3, rates + 3, rates, shares, visible,
+                    block - end2, count, BETA1, BETA2, EPSILON, 1, 1, VISIBLE, BLOCK)  # fmt: skip
+    else:
+        _step_block(leaf4, gradient4, first4, second4, rates + 4, rates + 5, shares, visible,
+                    block - end3, count, BETA1, BETA2, EPSILON, SH, 3, VISIBLE, BLOCK)  # fmt: skip
