@@ -48,4 +48,6 @@ def test_every_variable_is_named(variable: str) -> None:
 def test_every_command_is_shown_and_parses() -> None:
     shown = re.findall(r"^splat-trainer (.+?)(?:\s+#.*)?$", PAGE, flags=re.MULTILINE)
     parsed = {build_parser().parse_args(line.split()).command for line in shown}
-    assert parsed == {"doctor", "inspect", "train", "eval", "synth", "config", "kernels"}
+    assert parsed == {
+        *("doctor", "inspect", "train", "eval", "convert", "synth", "config", "kernels")
+    }

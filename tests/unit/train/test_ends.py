@@ -11,7 +11,7 @@ from splat_trainer.capture.cores import usable_cores
 from splat_trainer.capture.scene import Scene
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.result import Reason
-from splat_trainer.gaussians.ply import read_ply
+from splat_trainer.gaussians.formats.ply import read_ply
 from splat_trainer.train.device import choose_device
 from splat_trainer.train.export import export
 from splat_trainer.train.memory import fitting_cap

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from splat_trainer.cli.config_file import read_config_file
 from splat_trainer.cli.config_sources import resolve_config
+from splat_trainer.cli.formats import asked_formats
 from splat_trainer.cli.interruption import Interruption
 from splat_trainer.cli.result import RunRecord
 from splat_trainer.cli.train_flags import given_config_flags
-from splat_trainer.contract import TrainConfig
+from splat_trainer.contract import SplatFormat, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,7 @@ class Invocation:
             read_config_file(path) if path else {},
             str(path),
         )
+
+    def formats(self) -> tuple[SplatFormat, ...]:
+        """The formats of the splat that flag or environment ask for, the PLY first."""
+        return asked_formats(self.arguments.formats, self.environ)

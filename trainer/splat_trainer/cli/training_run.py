@@ -53,6 +53,7 @@ class TrainingRun:
         self._resume: bool = invocation.arguments.resume
         self._run = invocation.environ.get(environment.RUN_ID, "").strip()
         self._formats = invocation.formats()
+        self._formats = invocation.formats()
         self._interruption = invocation.interruption
         self._record = invocation.record
         self._config = config
@@ -81,7 +82,7 @@ class TrainingRun:
             self._reporters.stage(Stage.UPLOADING)
         outputs = Outputs(self._output, self._workspace)
         for format in self._formats:
-            outputs.put(format.file_name, format)
+            outputs.put(format.file_name, format.value)
         outputs.put_text(layout.METRICS, metrics.model_dump_json(indent=2) + "\n", "metrics")
         outputs.put_text(layout.REPORT, page, "report")
         outputs.put_folder(layout.PREVIEWS)

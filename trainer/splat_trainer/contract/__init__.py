@@ -6,6 +6,7 @@ Imports pydantic and nothing else, so that the operator can use it without torch
 from splat_trainer.contract.config import TrainConfig
 from splat_trainer.contract.exit_codes import ExitCode
 from splat_trainer.contract.failure import TrainerError
+from splat_trainer.contract.formats import SplatFormat
 from splat_trainer.contract.kernels import KernelsDocument, KernelsOutcome
 from splat_trainer.contract.kernels_use import KernelsSource, KernelsUse
 from splat_trainer.contract.progress import ProgressDocument, Stage
@@ -29,6 +30,7 @@ __all__ = [
     "ProgressDocument",
     "Reason",
     "ResultDocument",
+    "SplatFormat",
     "Stage",
     "TrainConfig",
     "TrainerError",

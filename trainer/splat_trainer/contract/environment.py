@@ -12,6 +12,9 @@ RESULT_PATH = "SPLAT_RESULT_PATH"
 RUN_ID = "SPLAT_RUN_ID"
 """Whose run this is: --resume goes on from checkpoints of this run only. Without it, from any."""
 
+FORMATS = "SPLAT_FORMATS"
+"""Formats of the splat beside the PLY, separated by commas, where --formats does not say."""
+
 PROGRESS_URL = "SPLAT_PROGRESS_URL"
 """HTTPS address that progress documents are POSTed to."""
 

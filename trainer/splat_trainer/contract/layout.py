@@ -1,6 +1,9 @@
 """Names of what a run writes, relative to its output."""
 
 POINT_CLOUD = "point_cloud.ply"
+POINT_CLOUD_COMPRESSED = "point_cloud.compressed.ply"
+POINT_CLOUD_SPZ = "point_cloud.spz"
+POINT_CLOUD_SPLAT = "point_cloud.splat"
 METRICS = "metrics.json"
 REPORT = "report.html"
 RESULT = "result.json"

@@ -44,7 +44,10 @@ class Reason(StrEnum):
 class OutputFile(Document):
     """A file that a run wrote."""
 
-    format: str = Field(description="What the file is: ply, metrics, report, previews, checkpoint.")
+    format: str = Field(
+        description="What the file is: ply or another format of the splat, metrics, report, "
+        "previews, checkpoint."
+    )
     uri: str
     bytes: int = Field(ge=0)
     sha256: str | None = None

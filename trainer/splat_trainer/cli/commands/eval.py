@@ -8,8 +8,8 @@ from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.workspace import open_scratch
 from splat_trainer.contract import ExitCode, Reason, TrainConfig, TrainerError
 from splat_trainer.contract.model import Document
+from splat_trainer.gaussians.formats.ply import read_ply
 from splat_trainer.gaussians.gaussians import Gaussians
-from splat_trainer.gaussians.ply import read_ply
 from splat_trainer.gaussians.transform import transform
 from splat_trainer.report.metrics import ViewScore
 from splat_trainer.report.previews import PreviewWriter

@@ -6,8 +6,8 @@ opacity (logit), scale_0..2 (logarithms), rot_0..3 (wxyz, of unit length).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.result import Reason
-from splat_trainer.gaussians.atomic_file import atomic_file
+from splat_trainer.gaussians.formats.splat_file import SplatWritten, blocks, write_splat_file
 from splat_trainer.gaussians.gaussians import Gaussians, sh_rest_count
 from splat_trainer.storage.fault import local_fault
 
@@ -28,48 +28,25 @@ PROPERTIES = (
     *(f"scale_{i}" for i in range(3)),
     *(f"rot_{i}" for i in range(4)),
 )
-_ROWS_AT_ONCE = 1 << 16
 _HEADER_LIMIT = 16_384
 
 
-@dataclass(frozen=True)
-class PlyWritten:
-    """What was written; `dropped` rows held NaN or infinity."""
-
-    gaussians: int
-    dropped: int
-    bytes: int
+def write_ply(gaussians: Gaussians, path: Path) -> SplatWritten:
+    """Write all finite Gaussians to `path`, whole or not at all; f_rest of degree 3 always."""
+    return write_splat_file(gaussians, path, _write)
 
 
-def write_ply(gaussians: Gaussians, path: Path) -> PlyWritten:
-    """Write all finite Gaussians to `path`, whole or not at all."""
-    finite = torch.stack(
-        [
-            tensor.flatten(1).isfinite().all(1) if tensor.dim() > 1 else tensor.isfinite()
-            for _, tensor in gaussians
-        ]
-    ).all(0)
-    finite &= gaussians.quats.norm(dim=1) > 0
-    count = int(finite.sum())
-    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
+def _write(gaussians: Gaussians, file: BinaryIO) -> None:
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(gaussians)}"]
     lines += [f"property float {name}" for name in PROPERTIES]
-    header = "\n".join([*lines, "end_header"]) + "\n"
-
-    try:
-        with atomic_file(path) as file:
-            file.write(header.encode("ascii"))
-            for rows in _rows(gaussians.select(finite)):
-                file.write(rows.data)
-            size = file.tell()
-    except OSError as error:
-        raise local_fault(error, "write", path) from error
-    return PlyWritten(count, len(gaussians) - count, size)
+    file.write(("\n".join([*lines, "end_header"]) + "\n").encode("ascii"))
+    for rows in _rows(gaussians):
+        file.write(rows.data)
 
 
 def _rows(gaussians: Gaussians) -> Iterator[NDArray[np.float32]]:
     """Blocks of rows [B, 62], little-endian float32."""
-    for start in range(0, len(gaussians), _ROWS_AT_ONCE):
-        block = gaussians.select(slice(start, start + _ROWS_AT_ONCE)).detach().to("cpu")
+    for block in blocks(gaussians):
         rows = np.zeros((len(block), len(PROPERTIES)), dtype="<f4")
         rest = 3 * block.shN.shape[1]
         rows[:, 0:3] = block.means
@@ -148,12 +125,15 @@ def _gaussians_from_table(table: NDArray[np.float32], names: list[str], path: Pa
         return torch.from_numpy(values.astype(np.float32))
 
     shn = take(*(f"f_rest_{i}" for i in range(rest))).view(len(table), 3, rest // 3).transpose(1, 2)
-    return Gaussians(
-        means=take("x", "y", "z"),
-        quats=take("rot_0", "rot_1", "rot_2", "rot_3"),
-        scales=take("scale_0", "scale_1", "scale_2"),
-        opacities=take("opacity").squeeze(1),
-        sh=torch.cat([take("f_dc_0", "f_dc_1", "f_dc_2")[:, None, :], shn], dim=1),
+    return Gaussians.from_dict(
+        {
+            "means": take("x", "y", "z"),
+            "quats": take("rot_0", "rot_1", "rot_2", "rot_3"),
+            "scales": take("scale_0", "scale_1", "scale_2"),
+            "opacities": take("opacity").squeeze(1),
+            "sh0": take("f_dc_0", "f_dc_1", "f_dc_2")[:, None, :],
+            "shN": shn.contiguous(),
+        }
     )
 
 
