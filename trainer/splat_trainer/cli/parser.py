@@ -76,12 +76,6 @@ def _add_train(commands: _Commands) -> None:
         help=f"Formats to write the splat in, of {', '.join(SplatFormat)}; ply is always written. "
         "[ply; or $SPLAT_FORMATS]",
     )
-    parser.add_argument(
-        FORMATS_FLAG,
-        metavar="NAME,...",
-        help=f"Formats to write the splat in, of {', '.join(SplatFormat)}; ply is always written. "
-        "[ply; or $SPLAT_FORMATS]",
-    )
     _add_endpoint(parser)
     parser.add_argument(
         "--progress",
@@ -109,15 +103,6 @@ def _add_eval(commands: _Commands) -> None:
     _add_endpoint(parser)
     _add_config_file(parser)
     add_config_flags(parser, "what to measure", _MEASURED_BY)
-
-
-def _add_convert(commands: _Commands) -> None:
-    parser = _add(commands, "convert", "Write a 3DGS PLY in another format.")
-    parser.add_argument("splat", type=Path, metavar="IN.ply", help="A 3DGS .ply.")
-    suffixes = ", ".join(format.suffix for format in SplatFormat)
-    parser.add_argument(
-        "target", type=Path, metavar="OUT", help=f"Its name says the format: {suffixes}."
-    )
 
 
 def _add_convert(commands: _Commands) -> None:

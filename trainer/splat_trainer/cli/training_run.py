@@ -53,7 +53,6 @@ class TrainingRun:
         self._resume: bool = invocation.arguments.resume
         self._run = invocation.environ.get(environment.RUN_ID, "").strip()
         self._formats = invocation.formats()
-        self._formats = invocation.formats()
         self._interruption = invocation.interruption
         self._record = invocation.record
         self._config = config

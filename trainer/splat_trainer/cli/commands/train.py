@@ -25,7 +25,6 @@ def run(invocation: Invocation) -> ExitCode:
     arguments = invocation.arguments
     config = invocation.config()
     invocation.formats()  # unknown ones are refused before anything is done
-    invocation.formats()  # unknown ones are refused before anything is done
     reporters = open_reporters(
         arguments.progress,
         arguments.progress_file,
