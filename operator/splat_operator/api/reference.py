@@ -67,6 +67,8 @@ def _table(schema: Schema, path: str, fixed: frozenset[str]) -> list[str]:
 
 
 def _default(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_default, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

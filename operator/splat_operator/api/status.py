@@ -98,7 +98,9 @@ class OutputEntry(ResourceModel):
     """A file that the training wrote."""
 
     format: str = Field(
-        max_length=64, description="What it is: ply, metrics, report, previews, checkpoint."
+        max_length=64,
+        description="What it is: a format of spec.output.formats, metrics, report, previews, "
+        "checkpoint.",
     )
     uri: str = Field(
         max_length=2048,

@@ -11,6 +11,7 @@ from splat_operator.api.resource import (
     rule,
     rules,
 )
+from splat_trainer.contract import SplatFormat
 
 RelativePath = Annotated[
     str,
@@ -94,4 +95,12 @@ class Output(ResourceModel):
     s3: S3Location | None = Field(None, description="Write to an object store.")
     persistent_volume_claim: ClaimLocation | None = Field(
         None, description="Write to a volume; the folder is made if it is not there."
+    )
+    formats: tuple[SplatFormat, ...] = Field(
+        (SplatFormat.PLY,),
+        min_length=1,
+        max_length=len(SplatFormat),
+        description="Formats of the splat: ply (3DGS, written in any case), compressed-ply "
+        "(PlayCanvas), spz (Niantic), splat (antimatter15, without view-dependent colour).",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )

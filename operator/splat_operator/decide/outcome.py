@@ -8,11 +8,11 @@ from splat_operator.decide.mounts import OUTPUT_FOLDER
 from splat_operator.decide.quality import below_gate
 from splat_operator.decide.shown import shown_count, shown_message, shown_number
 from splat_operator.world import Pod
-from splat_trainer.contract import OutputFile, ResultDocument
+from splat_trainer.contract import OutputFile, ResultDocument, SplatFormat
 
 _OUTPUTS_LIMIT = 64
 _URI_LIMIT = 2048
-_SPLAT_FORMAT = "ply"
+_SPLAT_FORMATS = tuple(SplatFormat)
 
 
 def outcome(spec: SplatTrainingSpec | None, pods: tuple[Pod, ...]) -> dict[str, Any]:
@@ -56,7 +56,14 @@ def _figures(spec: SplatTrainingSpec | None, result: ResultDocument) -> dict[str
 
 
 def _splat_first(files: tuple[OutputFile, ...]) -> list[OutputFile]:
-    return sorted(files, key=lambda file: file.format != _SPLAT_FORMAT)[:_OUTPUTS_LIMIT]
+    """Give the PLY, then the splat's other formats, then the rest, each as the trainer had them."""
+
+    def rank(file: OutputFile) -> int:
+        if file.format == SplatFormat.PLY:
+            return 0
+        return 1 if file.format in set(SplatFormat) else 2
+
+    return sorted(files, key=rank)[:_OUTPUTS_LIMIT]
 
 
 def _address(spec: SplatTrainingSpec | None, uri: str) -> str:

@@ -13,6 +13,7 @@ from splat_operator.decide.overrides import OverrideError, overridden
 from splat_operator.decide.restricted import container_security, pod_security
 from splat_operator.decide.trainer_environment import TERMINATION_MESSAGE, trainer_environment
 from splat_operator.world import TRAINER_CONTAINER, Installation, Training, World
+from splat_trainer.contract import SplatFormat
 
 GRACE_SECONDS = 120
 """From SIGTERM to SIGKILL: long enough to save a checkpoint and send it to an object store."""
@@ -95,7 +96,14 @@ def trainer_arguments(spec: SplatTrainingSpec, mounted: Mounts) -> list[str]:
     if spec.checkpoint:
         changes["checkpoint_interval"] = spec.checkpoint.interval
     flags = config.model_copy(update=changes).to_args()
-    return ["train", "--data", mounted.source, "--output", mounted.output, "--resume", *flags]
+    places = ["--data", mounted.source, "--output", mounted.output]
+    return ["train", *places, *_formats(spec), "--resume", *flags]
+
+
+def _formats(spec: SplatTrainingSpec) -> list[str]:
+    """Give the flag that asks for more than the PLY; a trainer of before it had none."""
+    asked = ",".join(dict.fromkeys((SplatFormat.PLY, *spec.output.formats)))
+    return [] if asked == SplatFormat.PLY else ["--formats", asked]
 
 
 def _resources(spec: SplatTrainingSpec) -> Manifest:
