@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.cluster import client, lifecycle
 from tests.cluster.busybox import IMAGE, write_busybox_image
@@ -22,6 +23,10 @@ from tests.cluster.processes import supervisor_pid
 # As the trainer's command line does, and before torch is imported: threads that spin while
 # they wait take eight times as long on a machine that does something else beside.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# How long an example takes says more of what else runs on the machine than of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

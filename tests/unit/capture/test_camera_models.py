@@ -57,7 +57,7 @@ def test_a_field_of_view_of_almost_nothing_is_almost_a_pinhole(omega: float) -> 
     scale=st.floats(-50, 50),
     pixels=st.lists(st.tuples(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4)), min_size=1, max_size=5),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_lens_answers_with_a_true_ray_or_with_none(
     name: str, scale: float, pixels: list[tuple[float, float]]
 ) -> None:

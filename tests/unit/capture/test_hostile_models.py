@@ -23,9 +23,7 @@ BINARY = ("cameras.bin", "images.bin", "points3D.bin")
 TEXT = ("cameras.txt", "images.txt", "points3D.txt")
 FAULTS = {Reason.INVALID_CAPTURE, Reason.CAPTURE_NOT_FOUND}
 
-fuzzing = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+fuzzing = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def text_model(folder: Path) -> Path:

@@ -49,7 +49,7 @@ def test_a_ring_of_cameras_becomes_upright_centred_and_of_size_one() -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), exponent=st.floats(-4, 4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_size_and_shape_do_not_depend_on_the_captures_own_frame(seed: int, exponent: float) -> None:
     poses = ring_poses(9, 3)
     plain = transform_poses(poses, normalizing_transform(poses, cloud()))
@@ -70,7 +70,7 @@ def test_size_and_shape_do_not_depend_on_the_captures_own_frame(seed: int, expon
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_a_camera_sees_does_not_move_in_its_image(seed: int) -> None:
     poses = transform_poses(ring_poses(5, 0), similarity(seed, 12.0))
     points = np.random.default_rng(seed).normal(size=(50, 3)) * 12

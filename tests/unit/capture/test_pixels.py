@@ -164,7 +164,7 @@ def test_an_image_that_is_not_decoded_costs_no_memory(tmp_path: Path) -> None:
 
 
 @given(data=st.binary(max_size=300), head=st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8"]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_bytes_are_an_image_or_a_fault(
     data: bytes, head: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -177,7 +177,7 @@ def test_any_bytes_are_an_image_or_a_fault(
 
 
 @given(at=st.integers(0, 5000), patch=st.binary(min_size=1, max_size=8), jpeg=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_damage_leaves_an_image_or_a_fault(
     at: int, patch: bytes, jpeg: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -215,7 +215,7 @@ def plain_area(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.
     to_height=st.integers(1, 40),
     to_width=st.integers(1, 40),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_downscaling_averages_areas_exactly(
     height: int, width: int, to_height: int, to_width: int
 ) -> None:

@@ -33,7 +33,7 @@ def plain(image: NDArray[np.uint8], pixels: NDArray[np.float64]) -> NDArray[np.f
     height=st.integers(1, 20),
     channels=st.integers(1, 4),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_channel_is_weighed_from_the_four_pixels_around(
     seed: int, width: int, height: int, channels: int
 ) -> None:

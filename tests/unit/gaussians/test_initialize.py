@@ -10,7 +10,7 @@ from splat_trainer.gaussians.neighbours import nearest_distances
 from splat_trainer.gaussians.spherical_harmonics import C0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(count=st.integers(1, 700), seed=st.integers(0, 99), clumped=st.booleans())
 def test_distances_are_those_of_all_pairs(count: int, seed: int, clumped: bool) -> None:
     generator = torch.Generator().manual_seed(seed)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .builders import condition
@@ -77,7 +77,7 @@ def run_to_the_end(cluster: Cluster, operator: Operator) -> dict[str, Any]:
     raise AssertionError(f"no end is reached: {cluster.training['status']}")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(scripts, ends, st.lists(st.sampled_from(STEPS), max_size=60), st.integers(0, 3))
 def test_any_order_loss_and_repetition_of_events_ends_in_the_same_world(
     failures: list[int], end: int, steps: list[str], retries: int
@@ -105,7 +105,7 @@ def test_any_order_loss_and_repetition_of_events_ends_in_the_same_world(
     assert status["attempts"] >= 1
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(ends, st.lists(st.sampled_from(STEPS + KERNEL_STEPS), max_size=60))
 def test_a_training_with_a_kernel_cache_ends_too_and_compiles_no_more_often_than_it_must(
     end: int, steps: list[str]
@@ -125,7 +125,7 @@ def test_a_training_with_a_kernel_cache_ends_too_and_compiles_no_more_often_than
     assert cluster.warm_ups_made <= 1 + cluster.warm_ups_gone + cluster.in_vain
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.sampled_from(STEPS + KERNEL_STEPS), max_size=40))
 def test_with_a_kernel_cache_too_a_world_that_was_seen_leaves_nothing_to_do(
     steps: list[str],
@@ -142,7 +142,7 @@ def test_with_a_kernel_cache_too_a_world_that_was_seen_leaves_nothing_to_do(
         assert (settled.actions, settled.status, settled.events) == ((), None, ())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(scripts, ends, st.lists(st.sampled_from(STEPS), max_size=40))
 def test_deciding_again_on_the_world_that_results_gives_nothing_to_do(
     failures: list[int], end: int, steps: list[str]

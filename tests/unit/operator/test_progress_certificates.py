@@ -90,7 +90,7 @@ def test_a_certificate_of_a_foreign_authority_is_replaced() -> None:
     handshake(fresh_identity(mixed, HOST, NOW), authority.certificate.decode(), HOST)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(st.integers(1, 80), min_size=100, max_size=120))
 def test_over_years_a_pod_always_trusts_what_is_served_as_long_as_it_runs(
     steps: list[int],

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splat_trainer.contract import Reason, TrainerError
@@ -240,7 +240,7 @@ def test_an_archive_cut_at_any_tenth_is_refused(suffix: str, tenth: int, tmp_pat
     suffix=st.sampled_from(SUFFIXES),
     changes=st.lists(st.tuples(st.integers(0), st.binary(min_size=1, max_size=8)), max_size=5),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_any_damage_to_an_archive_is_survived_or_refused(
     suffix: str,
     changes: list[tuple[int, bytes]],
