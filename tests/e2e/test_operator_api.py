@@ -44,11 +44,12 @@ WRONG: dict[str, tuple[Raw, str]] = {
         training("wrong", source={"persistentVolumeClaim": {**CLAIM, "path": "/etc"}}),
         "should match",
     ),
-    "two object stores": (
+    "checkpoints in two places": (
         training(
-            "wrong", source=s3("s3://captures/a"), output=s3("s3://splats/a", "http://other:1")
+            "wrong",
+            checkpoint={"where": {**s3("s3://scratch/a"), "persistentVolumeClaim": CLAIM}},
         ),
-        "must have the same endpoint, region and credentialsSecretRef",
+        "give exactly one of s3 and persistentVolumeClaim",
     ),
     "no iterations": (training("wrong", training={"iterations": 0}), "greater than or equal to 1"),
     "densification after the end": (

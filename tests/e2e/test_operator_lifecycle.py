@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import time
 from datetime import datetime
-from typing import Any
 
 import pytest
 
 from tests.cluster.waiting import wait_for
 from tests.e2e.installation import RELEASE, Operator
+from tests.e2e.interruptions import goes_on, interrupted, jobs_of, pods_of
 from tests.e2e.replicas import kill, leader, replicas, wait_until_ready
-from tests.e2e.trainings import LONG, Namespace, Raw, condition, training
+from tests.e2e.trainings import LONG, Namespace, condition, training
 
 pytestmark = pytest.mark.cluster
 
@@ -24,16 +23,6 @@ def garden(shared_trainings: Namespace) -> Namespace:
     """The module's namespace with a small capture on a claim."""
     shared_trainings.make_capture()
     return shared_trainings
-
-
-def pods_of(garden: Namespace, name: str) -> list[Raw]:
-    labelled = f"splatting.dev/training={name}"
-    return garden.cluster.list("pods", garden.name, labelled)
-
-
-def jobs_of(garden: Namespace, name: str) -> list[Raw]:
-    labelled = f"splatting.dev/training={name}"
-    return garden.cluster.list("jobs", garden.name, labelled)
 
 
 def test_deleting_a_training_stops_its_pod_and_keeps_its_outputs(garden: Namespace) -> None:
@@ -57,34 +46,6 @@ def test_no_finalizer_and_no_annotation_of_the_operators_is_left_on_anything(
     metadata = garden.training("plain")["metadata"]
     assert "finalizers" not in metadata
     assert "annotations" not in metadata
-
-
-def interrupted(garden: Namespace, name: str, least: int = 5, **spec: Any) -> tuple[Raw, int]:
-    """Start a training that would run for long; gives its pod, and a step it has come to."""
-    garden.apply(training(name, training=LONG, **spec))
-    status = garden.wait_for_iteration(name, least)
-    (pod,) = pods_of(garden, name)
-    return pod, int(status["progress"]["iteration"])
-
-
-def goes_on(garden: Namespace, name: str, step: int) -> None:
-    """See that a second pod goes on from a checkpoint at or after a step, then stop it."""
-    status = garden.wait(
-        name,
-        "at its second attempt",
-        lambda seen: seen.get("attempts") == 2 and seen["phase"] == "Running",
-    )
-    scope = f"--namespace={garden.name}"
-    found = wait_for(
-        "the second pod to say where it goes on",
-        lambda: re.search(
-            r"going on from checkpoint_(\d+)",
-            garden.cluster.kubectl("logs", status["podName"], scope),
-        ),
-    )
-    assert int(found[1]) >= step
-    assert len(jobs_of(garden, name)) == 1
-    garden.cluster.kubectl("delete", "splattraining", name, scope)
 
 
 def test_a_suspended_training_frees_its_pod_and_goes_on_from_its_checkpoint(
@@ -119,19 +80,6 @@ def test_in_a_queue_the_job_waits_for_whoever_admits_it_and_starts_where_that_on
     (pod,) = pods_of(garden, "queued")
     assert pod["spec"]["nodeSelector"] == placed
     assert pod["metadata"]["labels"]["team"] == "maps"
-
-
-def test_an_evicted_pod_is_replaced_without_counting_and_goes_on(garden: Namespace) -> None:
-    pod, step = interrupted(garden, "evicted", maxRetries=0)
-    name = pod["metadata"]["name"]
-    eviction = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": name, "namespace": garden.name},
-    }
-    path = f"/api/v1/namespaces/{garden.name}/pods/{name}/eviction"
-    garden.cluster.kubectl("create", f"--raw={path}", "--filename=-", stdin=json.dumps(eviction))
-    goes_on(garden, "evicted", step)
 
 
 def test_a_pod_killed_without_a_word_is_tried_again(garden: Namespace) -> None:

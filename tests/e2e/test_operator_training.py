@@ -17,6 +17,7 @@ from botocore.config import Config
 
 from tests.cluster.layout import REPOSITORY
 from tests.e2e import trainer
+from tests.e2e.interruptions import evict, goes_on, interrupted
 from tests.e2e.trainings import (
     CAPTURES,
     QUICK,
@@ -40,6 +41,7 @@ pytestmark = pytest.mark.cluster
 S3_SERVER = REPOSITORY / "deploy" / "examples" / "s3-server.yaml"
 SUBMIT = REPOSITORY / "deploy" / "examples" / "submit.py"
 
+OTHER_SECRET = "s3-credentials-of-the-output"  # noqa: S105 - a name
 KEYS = {"AWS_ACCESS_KEY_ID": "access", "AWS_SECRET_ACCESS_KEY": "a-secret-of-this-test"}
 
 
@@ -188,7 +190,7 @@ def buckets(
     assert made.returncode == 0, made.stderr
     server = list(yaml.safe_load_all(S3_SERVER.read_text(encoding="utf-8")))
     server[0]["spec"]["template"]["spec"]["containers"][0]["image"] = s3_server_image
-    garden.apply(secret(S3_SECRET, **KEYS), *server)
+    garden.apply(secret(S3_SECRET, **KEYS), secret(OTHER_SECRET, **KEYS), *server)
     scope = f"--namespace={garden.name}"
     garden.cluster.kubectl("rollout", "status", "deployment/s3", scope, "--timeout=60s")
     with garden.cluster.forwarded("svc/s3", 7070, garden.name) as address:
@@ -211,13 +213,30 @@ def buckets(
 def test_a_capture_in_a_bucket_becomes_a_splat_in_another(
     garden: Namespace, buckets: S3Client
 ) -> None:
-    garden.apply(training("bucket", source=s3("s3://captures/garden"), output=s3("s3://splats/a")))
+    output = s3("s3://splats/a")
+    output["s3"]["credentialsSecretRef"] = {"name": OTHER_SECRET}
+    garden.apply(training("bucket", source=s3("s3://captures/garden"), output=output))
     status = garden.wait_for_phase("bucket", "Succeeded", 180)
     (ply,) = [output for output in status["outputs"] if output["format"] == "ply"]
     assert ply["uri"] == "s3://splats/a/point_cloud.ply"
     stored = buckets.get_object(Bucket="splats", Key="a/point_cloud.ply")["Body"].read()
     assert len(stored) == ply["bytes"]
     assert hashlib.sha256(stored).hexdigest() == ply["sha256"]
+
+
+def test_an_evicted_pod_is_replaced_without_counting_and_goes_on_from_another_volume(
+    garden: Namespace, buckets: S3Client
+) -> None:
+    where = {"persistentVolumeClaim": {"claimName": SPLATS, "path": "scratch"}}
+    output, checkpoint = s3("s3://splats/evicted"), {"where": where}
+    pod, step = interrupted(garden, "evicted", maxRetries=0, output=output, checkpoint=checkpoint)
+    evict(garden, pod)
+    status = goes_on(garden, "evicted", step)
+    kept = f"pvc://{SPLATS}/scratch/{status['jobName']}/checkpoint_"
+    assert status["checkpoint"]["uri"].startswith(kept)
+    assert status["checkpoint"]["iteration"] >= step
+    found = buckets.list_objects_v2(Bucket="splats", Prefix="evicted/").get("Contents", [])
+    assert not [one for one in found if "checkpoint" in one["Key"]]
 
 
 def test_the_secret_is_nowhere_but_in_its_secret(garden: Namespace, buckets: S3Client) -> None:

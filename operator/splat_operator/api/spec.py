@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from splat_operator.api.checkpoint import Checkpoint
 from splat_operator.api.pod import (
     Affinity,
     EnvironmentVariable,
@@ -49,17 +50,6 @@ NOT_IN_TRAINING = ("checkpointInterval",)
 """Fields of TrainConfig that the resource has elsewhere: `spec.checkpoint.interval`."""
 
 
-class Checkpoint(ResourceModel):
-    """When the state of the training is saved, beside the output, so that it can go on."""
-
-    interval: int = Field(
-        0,
-        ge=0,
-        le=1_000_000,
-        description="Iterations between two checkpoints. 0: only when the pod is stopped.",
-    )
-
-
 class QualityGate(ResourceModel):
     """What a splat must reach for the training to count as a success."""
 
@@ -90,23 +80,6 @@ class SplatTrainingSpec(ResourceModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "!has(self.source.s3) || !has(self.output.s3) || ("
-                + " && ".join(
-                    f"has(self.source.s3.{field}) == has(self.output.s3.{field}) && "
-                    f"(!has(self.source.s3.{field}) || "
-                    f"self.source.s3.{value} == self.output.s3.{value})"
-                    for field, value in (
-                        ("endpoint", "endpoint"),
-                        ("region", "region"),
-                        # The two references are of two types to CEL; their names are not.
-                        ("credentialsSecretRef", "credentialsSecretRef.name"),
-                    )
-                )
-                + ")",
-                "source.s3 and output.s3 must have the same endpoint, region and "
-                "credentialsSecretRef: the trainer speaks to one object store",
-            ),
-            rule(
                 "!has(self.qualityGate) || !has(self.training) || "
                 "!has(self.training.holdoutEvery) || self.training.holdoutEvery > 0",
                 "qualityGate needs held-out views: training.holdoutEvery must not be 0",
@@ -120,7 +93,7 @@ class SplatTrainingSpec(ResourceModel):
     )
     output: Output = Field(
         description="Where the splat, its metrics and its report go. Nothing there is deleted "
-        "with this resource. A training that finds a checkpoint of its like there goes on from it.",
+        "with this resource.",
         json_schema_extra=_FIXED,
     )
     training: TrainConfig = Field(
@@ -130,7 +103,8 @@ class SplatTrainingSpec(ResourceModel):
     )
     checkpoint: Checkpoint | None = Field(
         None,
-        description="When the state of the training is saved. Default: when the pod is stopped.",
+        description="When the state of the training is saved, and where. Default: when the pod is "
+        "stopped, beside the output.",
         json_schema_extra=_FIXED,
     )
     quality_gate: QualityGate | None = Field(

@@ -53,7 +53,7 @@ class S3Location(ResourceModel):
         None,
         description="Secret with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY and, "
         "for temporary credentials, AWS_SESSION_TOKEN. Without it the pod's service account must "
-        "be granted access, or the bucket be public.",
+        "be granted access.",
     )
 
 
@@ -68,7 +68,7 @@ class ClaimLocation(ResourceModel):
     )
 
 
-_EXACTLY_ONE = rules(
+EXACTLY_ONE = rules(
     rule(
         "has(self.s3) != has(self.persistentVolumeClaim)",
         "give exactly one of s3 and persistentVolumeClaim",
@@ -79,7 +79,7 @@ _EXACTLY_ONE = rules(
 class Source(ResourceModel):
     """Where the capture is: images and their COLMAP model. Exactly one of its fields."""
 
-    model_config = ConfigDict(json_schema_extra=_EXACTLY_ONE)
+    model_config = ConfigDict(json_schema_extra=EXACTLY_ONE)
 
     s3: S3Location | None = Field(None, description="The capture is in an object store.")
     persistent_volume_claim: ClaimLocation | None = Field(
@@ -90,7 +90,7 @@ class Source(ResourceModel):
 class Output(ResourceModel):
     """Where the splat, its metrics and its report go. Exactly one of its fields."""
 
-    model_config = ConfigDict(json_schema_extra=_EXACTLY_ONE)
+    model_config = ConfigDict(json_schema_extra=EXACTLY_ONE)
 
     s3: S3Location | None = Field(None, description="Write to an object store.")
     persistent_volume_claim: ClaimLocation | None = Field(

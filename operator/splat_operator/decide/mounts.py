@@ -4,12 +4,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from splat_operator.api import SplatTrainingSpec, names
+from splat_operator.api.checkpoint import CheckpointPlace
 from splat_operator.api.storage import ClaimLocation, Output, Source
+from splat_operator.decide.job_name import job_name
 from splat_operator.decide.kernels.plan import KERNELS_FOLDER, KernelPlan
-from splat_operator.world import Installation
+from splat_operator.world import Installation, Training
 
 SOURCE_FOLDER = "/data"
 OUTPUT_FOLDER = "/output"
+CHECKPOINTS_FOLDER = "/checkpoints"
 PROGRESS_FOLDER = "/var/run/splat"
 PROGRESS_TOKEN = f"{PROGRESS_FOLDER}/token"
 PROGRESS_CA = f"{PROGRESS_FOLDER}/ca.crt"
@@ -24,6 +27,8 @@ class Mounts:
 
     source: str
     output: str
+    checkpoints: str | None
+    """None for beside the output."""
     kernels: str | None
     volumes: list[dict[str, Any]] = field(default_factory=list)
     mounts: list[dict[str, Any]] = field(default_factory=list)
@@ -41,11 +46,16 @@ class Mounts:
         self.mounts.append({"name": found or name, "mountPath": path, **options})
 
 
-def mounts(installation: Installation, spec: SplatTrainingSpec, kernels: KernelPlan) -> Mounts:
+def mounts(
+    installation: Installation, training: Training, spec: SplatTrainingSpec, kernels: KernelPlan
+) -> Mounts:
     """Give all that is mounted: what is read, what is written, and scratch."""
+    kept = spec.checkpoint.where if spec.checkpoint else None
     found = Mounts(
         source=_place(spec.source, SOURCE_FOLDER),
         output=_place(spec.output, OUTPUT_FOLDER),
+        # Many may name one place, and each removes what it finds there of others.
+        checkpoints=_inside(_place(kept, CHECKPOINTS_FOLDER), job_name(training)) if kept else None,
         kernels=kernels.folder if kernels.cached else None,
     )
     # The root file system is read-only: downloads, archives and caches go here.
@@ -60,6 +70,9 @@ def mounts(installation: Installation, spec: SplatTrainingSpec, kernels: KernelP
         found.add("source", SOURCE_FOLDER, _claim(source.claim_name), readOnly=True)
     if output:
         found.add("output", OUTPUT_FOLDER, _claim(output.claim_name))
+    if kept and kept.persistent_volume_claim:
+        claim = _claim(kept.persistent_volume_claim.claim_name)
+        found.add("checkpoints", CHECKPOINTS_FOLDER, claim)
     if kernels.cached:
         found.add("kernels", KERNELS_FOLDER, kernels.volume, readOnly=True)
     if installation.progress_url:
@@ -67,7 +80,7 @@ def mounts(installation: Installation, spec: SplatTrainingSpec, kernels: KernelP
     return found
 
 
-def _place(location: Source | Output, folder: str) -> str:
+def _place(location: Source | Output | CheckpointPlace, folder: str) -> str:
     if location.s3:
         return location.s3.uri
     claim: ClaimLocation | None = location.persistent_volume_claim
@@ -75,7 +88,7 @@ def _place(location: Source | Output, folder: str) -> str:
 
 
 def _inside(folder: str, path: str) -> str:
-    return f"{folder}/{path.strip('/')}".rstrip("/")
+    return f"{folder.rstrip('/')}/{path.strip('/')}".rstrip("/")
 
 
 def _claim(name: str) -> dict[str, Any]:

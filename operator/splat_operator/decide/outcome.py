@@ -3,8 +3,9 @@
 from typing import Any
 
 from splat_operator.api.spec import SplatTrainingSpec
+from splat_operator.api.storage import ClaimLocation
 from splat_operator.decide.ending import result_of
-from splat_operator.decide.mounts import OUTPUT_FOLDER
+from splat_operator.decide.mounts import CHECKPOINTS_FOLDER, OUTPUT_FOLDER
 from splat_operator.decide.quality import below_gate
 from splat_operator.decide.shown import shown_count, shown_message, shown_number
 from splat_operator.world import Pod
@@ -12,7 +13,6 @@ from splat_trainer.contract import OutputFile, ResultDocument, SplatFormat
 
 _OUTPUTS_LIMIT = 64
 _URI_LIMIT = 2048
-_SPLAT_FORMATS = tuple(SplatFormat)
 
 
 def outcome(spec: SplatTrainingSpec | None, pods: tuple[Pod, ...]) -> dict[str, Any]:
@@ -68,10 +68,21 @@ def _splat_first(files: tuple[OutputFile, ...]) -> list[OutputFile]:
 
 def _address(spec: SplatTrainingSpec | None, uri: str) -> str:
     """Give where a file is for somebody outside of the pod: a claim's name, not a mount's."""
-    claim = spec.output.persistent_volume_claim if spec else None
-    if claim and uri.startswith(f"{OUTPUT_FOLDER}/"):
-        uri = f"pvc://{claim.claim_name}{uri.removeprefix(OUTPUT_FOLDER)}"
+    for folder, claim in _claims(spec):
+        if claim and uri.startswith(f"{folder}/"):
+            uri = f"pvc://{claim.claim_name}{uri.removeprefix(folder)}"
     return shown_message(uri)[:_URI_LIMIT]
+
+
+def _claims(spec: SplatTrainingSpec | None) -> list[tuple[str, ClaimLocation | None]]:
+    """Give what the trainer may have written to, by where that was mounted."""
+    if spec is None:
+        return []
+    kept = spec.checkpoint.where if spec.checkpoint else None
+    return [
+        (OUTPUT_FOLDER, spec.output.persistent_volume_claim),
+        (CHECKPOINTS_FOLDER, kept.persistent_volume_claim if kept else None),
+    ]
 
 
 def _output(spec: SplatTrainingSpec | None, file: OutputFile) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def pod_template(
 ) -> Manifest:
     """Give the template of the Job's pods; raises OverrideError."""
     kernels = kernel_plan(installation, training)
-    mounted = mounts(installation, spec, kernels)
+    mounted = mounts(installation, training, spec, kernels)
     metadata: Manifest = {"labels": dict(labels)}
     if installation.progress_url:
         metadata["annotations"] = {names.PROGRESS_CA_ANNOTATION: installation.progress_ca}
@@ -97,6 +97,8 @@ def trainer_arguments(spec: SplatTrainingSpec, mounted: Mounts) -> list[str]:
         changes["checkpoint_interval"] = spec.checkpoint.interval
     flags = config.model_copy(update=changes).to_args()
     places = ["--data", mounted.source, "--output", mounted.output]
+    if mounted.checkpoints:
+        places += ["--checkpoints", mounted.checkpoints]
     return ["train", *places, *_formats(spec), "--resume", *flags]
 
 

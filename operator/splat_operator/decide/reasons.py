@@ -268,7 +268,7 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.INTERRUPTED: _fails(
         "The pod was stopped from outside more often than spec.maxRetries allows.",
-        "See who stops it; make a new SplatTraining with the same output to go on.",
+        "See who stops it, and make the SplatTraining anew with more maxRetries.",
     ),
     Reason.OOM_KILLED: _fails(
         "The kernel killed the trainer: it used more than resources.memory, in every attempt.",

@@ -8,14 +8,15 @@ from splat_operator.decide.kernels.plan import KernelPlan
 from splat_operator.decide.mounts import PROGRESS_CA, PROGRESS_TOKEN, Mounts
 from splat_operator.world import Installation, Training
 from splat_trainer.contract import environment
+from splat_trainer.contract.environment import Place
 
 TERMINATION_MESSAGE = "/dev/termination-log"
 
 _CREDENTIALS = (
     # key of the Secret and name of the variable; whether it may be missing
-    ("AWS_ACCESS_KEY_ID", False),
-    ("AWS_SECRET_ACCESS_KEY", False),
-    ("AWS_SESSION_TOKEN", True),
+    (environment.S3_ACCESS_KEY_ID, False),
+    (environment.S3_SECRET_ACCESS_KEY, False),
+    (environment.S3_SESSION_TOKEN, True),
 )
 
 Variable = dict[str, Any]
@@ -48,9 +49,7 @@ def trainer_environment(
     if spec.resources.gpus == 0:
         # Images made for GPUs ask for all of them; a pod that asked for none gets none.
         variables.append(_value("NVIDIA_VISIBLE_DEVICES", "void"))
-    store = spec.source.s3 or spec.output.s3
-    if store:
-        variables += _object_store(store)
+    variables += _object_stores(spec)
     given = [
         variable.model_dump(mode="json", by_alias=True, exclude_none=True)
         for variable in spec.env or ()
@@ -59,12 +58,35 @@ def trainer_environment(
     return [variable for variable in variables if variable["name"] not in names] + given
 
 
+def _object_stores(spec: SplatTrainingSpec) -> list[Variable]:
+    """Give the variables of the stores, by their common names where there is only one.
+
+    Where there are several, each place has variables of its own and none is common: a place
+    without credentials must not be reached with another's.
+    """
+    kept = spec.checkpoint.where if spec.checkpoint else None
+    places = {
+        Place.DATA: spec.source.s3,
+        Place.OUTPUT: spec.output.s3,
+        Place.CHECKPOINTS: kept.s3 if kept else None,
+    }
+    found = {place: _object_store(store) for place, store in places.items() if store}
+    stores = list(found.values())
+    if all(store == stores[0] for store in stores):
+        return stores[0] if stores else []
+    return [
+        {**variable, "name": place.variable(variable["name"])}
+        for place, store in found.items()
+        for variable in store
+    ]
+
+
 def _object_store(store: S3Location) -> list[Variable]:
     variables = []
     if store.endpoint:
         variables.append(_value(environment.S3_ENDPOINT_URL, store.endpoint))
     if store.region:
-        variables.append(_value("AWS_DEFAULT_REGION", store.region))
+        variables.append(_value(environment.S3_REGION, store.region))
     if store.credentials_secret_ref:
         variables += [
             _from_secret(key, store.credentials_secret_ref.name, optional)
