@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from splat_operator.api import names
 from splat_operator.api.resource import RULES, rule
 from splat_operator.api.schema import Schema, structural_schema
 from splat_operator.api.spec import NOT_IN_TRAINING, SplatTrainingSpec
 from splat_operator.api.status import SplatTrainingStatus
+from splat_trainer.contract.presets import told_defaults
 
 _SUMMARY = (
     "A SplatTraining turns a capture, which is photos and their COLMAP model, into a 3D Gaussian "
@@ -51,10 +54,11 @@ def _without_defaults(training: Schema) -> Schema:
     trainer, and where a default that depends on another field could not be told from a wish.
     """
     told: Schema = {}
+    told_by_preset = {to_camel(field): words for field, words in told_defaults().items()}
     for name, field in training["properties"].items():
         if name in NOT_IN_TRAINING:
             continue
-        default = field.get("default")
+        default = told_by_preset.get(name, field.get("default"))
         words = field["description"]
         if default is not None:
             shown = str(default).lower() if isinstance(default, bool) else default
@@ -63,10 +67,6 @@ def _without_defaults(training: Schema) -> Schema:
             **{key: value for key, value in field.items() if key != "default"},
             "description": words,
         }
-    told["densifyUntilIteration"]["description"] = (
-        "Last step at which Gaussians are added or removed. Default: 15000, and half of "
-        "iterations when those are fewer than 30000."
-    )
     return {**training, "properties": told}
 
 

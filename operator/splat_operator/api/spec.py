@@ -23,6 +23,7 @@ from splat_operator.api.resource import (
 )
 from splat_operator.api.storage import Output, Source
 from splat_trainer.contract import TrainConfig
+from splat_trainer.contract.presets import PRESETS
 
 _FIXED: dict[str, Any] = {IMMUTABLE: True}
 
@@ -33,10 +34,13 @@ QueueName = Annotated[
 
 _DECIBEL_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,4})?$"
 
+_STEPS_OF_PRESETS = ", ".join(f"'{name}': {one.iterations}" for name, one in PRESETS.items())
+
 TRAINING_RULES = (
     rule(
         "!has(self.densifyUntilIteration) || self.densifyUntilIteration <= "
-        "(has(self.iterations) ? self.iterations : 30000)",
+        f"(has(self.iterations) ? self.iterations : {{{_STEPS_OF_PRESETS}}}"
+        "[has(self.preset) ? self.preset : 'reference'])",
         "densifyUntilIteration is after the last iteration: lower it, or raise iterations",
     ),
     rule(

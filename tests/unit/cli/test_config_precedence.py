@@ -79,3 +79,11 @@ def test_a_clash_with_a_default_says_so() -> None:
 
 def test_a_very_long_value_does_not_fill_the_line() -> None:
     assert len(refusal(flags={"iterations": "x" * 100_000})) < 200
+
+
+def test_flag_environment_and_file_all_win_over_the_preset_whoever_names_it() -> None:
+    environ = {"ITERATIONS": "4000", "DENSIFICATION_INTERVAL": "50"}
+    config = resolve_config({"preset": "fast"}, environ, {"densify_until_iteration": 2_000})
+    assert config.strategy == "budget"
+    assert (config.iterations, config.densify_until_iteration) == (4_000, 2_000)
+    assert config.densification_interval == 50

@@ -10,7 +10,8 @@ from splat_trainer.cli.config_sources import resolve_config
 from splat_trainer.cli.parser import build_parser
 from splat_trainer.cli.train_flags import add_config_flags, flag_of, given_config_flags
 from splat_trainer.contract import TrainConfig
-from splat_trainer.contract.config import Device, Frame, Strategy
+from splat_trainer.contract.config import Device, Frame
+from splat_trainer.contract.presets import Preset, Strategy
 
 
 def parse(*args: str) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def help_of() -> str:
 
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "preset": st.sampled_from(get_args(Preset)),
     "iterations": st.integers(1, 1_000_000),
     "densify_until_iteration": st.integers(0, 1_000_000),
     "densification_interval": st.integers(1, 10_000),
@@ -65,7 +67,8 @@ def test_every_field_has_a_flag_with_its_description(name: str) -> None:
 
 
 def test_help_tells_bounds_default_and_variable() -> None:
-    assert "Training steps. [1 to 1000000; default 30000; or $ITERATIONS]" in help_of()
+    assert "Training steps. [1 to 1000000; default 30000; presets: balanced" in help_of()
+    assert "or $ITERATIONS]" in help_of()
 
 
 def test_flags_that_were_not_given_leave_no_trace() -> None:

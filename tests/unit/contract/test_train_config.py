@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from splat_trainer.contract import TrainConfig
+from splat_trainer.contract.presets import PRESETS, Preset
 
 
 def test_the_defaults_are_those_of_a_full_3dgs_run() -> None:
@@ -54,3 +55,47 @@ def test_three_environment_variables_set_three_fields() -> None:
 
 def test_every_environment_variable_names_a_field() -> None:
     assert set(TrainConfig.environment_fields().values()) <= set(TrainConfig.model_fields)
+
+
+def test_reference_is_the_default_and_changes_nothing() -> None:
+    assert TrainConfig() == TrainConfig(preset="reference")
+    assert (TrainConfig().iterations, TrainConfig().strategy) == (30_000, "default")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_fills_in_what_nobody_set_and_does_not_count_it_as_set(preset: Preset) -> None:
+    config = TrainConfig(preset=preset)
+    assert config.iterations == PRESETS[preset].iterations
+    assert config.strategy == PRESETS[preset].strategy
+    assert config.model_fields_set == {"preset"}
+    assert config.to_args() == ["--preset", preset]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("iterations", [1, 7, 400, 7_000, 30_000, 1_000_000])
+def test_every_preset_makes_sense_at_every_length(preset: Preset, iterations: int) -> None:
+    config = TrainConfig(preset=preset, iterations=iterations)
+    again = TrainConfig.model_validate(config.model_dump())
+    assert again == config  # every derived value is one that may be given, too
+
+
+def test_what_is_given_wins_over_the_preset() -> None:
+    config = TrainConfig(
+        preset="fast", iterations=9_000, densify_until_iteration=1_600, strategy="default"
+    )
+    assert (config.iterations, config.strategy) == (9_000, "default")
+    assert (config.densify_until_iteration, config.densification_interval) == (1_600, 100)
+
+
+def test_a_budget_is_spent_in_four_fifths_of_a_run_of_any_length() -> None:
+    config = TrainConfig(preset="balanced", iterations=10_000)
+    assert (config.densify_until_iteration, config.densification_interval) == (8_000, 500)
+    assert TrainConfig(strategy="budget").densify_until_iteration == 24_000
+    sooner = TrainConfig(preset="balanced", densify_until_iteration=1_600)
+    assert sooner.densification_interval == 100
+
+
+def test_a_copy_with_another_value_keeps_what_the_preset_gave() -> None:
+    copy = TrainConfig(preset="compact").model_copy(update={"checkpoint_interval": 500})
+    assert copy.iterations == PRESETS["compact"].iterations
+    assert copy.to_args() == ["--checkpoint-interval", "500", "--preset", "compact"]

@@ -211,11 +211,18 @@ def test_copies_of_a_nearly_transparent_one_stay_finite() -> None:
     assert (scales > 0).all()
 
 
-@pytest.mark.parametrize("name", ["default", "absgrad", "mcmc"])
+@pytest.mark.parametrize("name", ["default", "absgrad", "mcmc", "budget"])
 def test_the_configuration_names_the_strategy(name: str) -> None:
     settings: dict[str, Any] = {"strategy": name, "max_gaussians": 5000}
     gaussians = random_gaussians(3)
-    strategy = make_strategy(TrainConfig.model_validate(settings), SCHEDULE, gaussians, 1.0)
+    strategy = make_strategy(
+        TrainConfig.model_validate(settings),
+        SCHEDULE,
+        gaussians,
+        1.0,
+        views=10,
+        max_gaussians=5000,
+    )
     assert name in type(strategy).__name__.lower()
 
 

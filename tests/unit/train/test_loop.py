@@ -84,7 +84,7 @@ def test_the_same_seed_gives_the_same_splat(scene: Scene, tmp_path: Path) -> Non
     assert len(other) != len(first) or not torch.equal(other.means, first.means)
 
 
-@pytest.mark.parametrize("strategy", ["default", "absgrad", "mcmc"])
+@pytest.mark.parametrize("strategy", ["default", "absgrad", "mcmc", "budget"])
 def test_a_run_that_was_cut_ends_like_one_that_was_not(
     scene: Scene, tmp_path: Path, strategy: str
 ) -> None:
@@ -117,7 +117,7 @@ def test_a_finished_checkpoint_is_only_measured(scene: Scene, tmp_path: Path) ->
     assert rest.evaluation is not None
 
 
-@pytest.mark.parametrize("strategy", ["default", "absgrad", "mcmc"])
+@pytest.mark.parametrize("strategy", ["default", "absgrad", "mcmc", "budget"])
 def test_no_strategy_exceeds_the_cap(scene: Scene, tmp_path: Path, strategy: str) -> None:
     observer = Recorder()
     start = len(scene.points)

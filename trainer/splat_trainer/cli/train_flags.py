@@ -9,6 +9,7 @@ import annotated_types
 from pydantic.fields import FieldInfo
 
 from splat_trainer.contract import TrainConfig
+from splat_trainer.contract.presets import told_defaults
 
 
 def flag_of(field: str) -> str:
@@ -66,7 +67,7 @@ def _members(annotation: Any) -> tuple[Any, ...]:
 
 
 def _help(name: str, field: FieldInfo) -> str:
-    notes = [*_bounds(field.metadata), *_default(field), *_variable(name)]
+    notes = [*_bounds(field.metadata), *_default(name, field), *_variable(name)]
     return f"{field.description} [{'; '.join(notes)}]" if notes else str(field.description)
 
 
@@ -78,7 +79,9 @@ def _bounds(metadata: Iterable[Any]) -> list[str]:
     return [] if low is None else [f"at least {low}"]
 
 
-def _default(field: FieldInfo) -> list[str]:
+def _default(name: str, field: FieldInfo) -> list[str]:
+    if name in told_defaults():
+        return [f"default {told_defaults()[name]}"]
     if field.default is None or isinstance(field.default, bool):
         return []
     return [f"default {field.default}"]

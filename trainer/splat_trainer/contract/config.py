@@ -7,8 +7,14 @@ from pydantic import Field, model_validator
 
 from splat_trainer.contract import environment
 from splat_trainer.contract.model import Document
+from splat_trainer.contract.presets import (
+    PRESETS,
+    Preset,
+    Strategy,
+    densification_interval,
+    densify_until,
+)
 
-Strategy = Literal["default", "absgrad", "mcmc"]
 Device = Literal["auto", "cuda", "cpu"]
 Frame = Literal["capture", "normalized"]
 
@@ -20,8 +26,17 @@ _ENVIRONMENT_FIELDS = {
 
 
 class TrainConfig(Document):
-    """How to train. What is not here is a constant in `optimize/schedule.py`."""
+    """How to train. What is not here is a constant in `optimize/schedule.py`.
 
+    A field that is not set has its preset's value (`contract/presets.py`), and does not count
+    as set for that.
+    """
+
+    preset: Preset = Field(
+        "reference",
+        description="What the settings are that are left out: reference is 3DGS's own schedule; "
+        "balanced, fast, quality and compact add Gaussians by a budget that follows the capture.",
+    )
     iterations: int = Field(30_000, ge=1, le=1_000_000, description="Training steps.")
     densify_until_iteration: int = Field(
         15_000, ge=0, description="Last step at which Gaussians are added or removed."
@@ -32,10 +47,15 @@ class TrainConfig(Document):
     sh_degree: int = Field(3, ge=0, le=3, description="Degree of the spherical harmonics.")
     strategy: Strategy = Field(
         "default",
-        description="How Gaussians are added and removed: default (3DGS), absgrad, or mcmc.",
+        description="How Gaussians are added and removed: default (3DGS), absgrad, mcmc, or "
+        "budget (to a planned count, where the images are wrong).",
     )
     max_gaussians: int | None = Field(
-        None, ge=1_000, le=50_000_000, description="Never hold more Gaussians than this."
+        None,
+        ge=1_000,
+        le=50_000_000,
+        description="Never hold more Gaussians than this. Strategy budget grows to it, else to a "
+        "count that follows the capture's points and pixels.",
     )
     max_side: int | None = Field(
         None, ge=16, le=16_384, description="Downscale images to this longest side, in pixels."
@@ -58,21 +78,22 @@ class TrainConfig(Document):
     )
     device: Device = Field("auto", description="auto: a GPU if there is one, else the CPU.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _scale_densification_with_a_short_run(cls, values: Any) -> Any:
-        """Half of a run shorter than 30,000 steps densifies, as half of a full one does."""
-        if not isinstance(values, Mapping):
-            return values
-        if {"densify_until_iteration", "densifyUntilIteration"} & set(values):
-            return values
-        try:
-            iterations = int(values.get("iterations", 30_000))
-        except (TypeError, ValueError):
-            return values  # the field's own validation tells it better
-        if iterations >= 30_000:
-            return values
-        return {**values, "densify_until_iteration": max(1, iterations // 2)}
+    @model_validator(mode="after")
+    def _fill_in_from_the_preset(self) -> Self:
+        settings = PRESETS[self.preset]
+        self._fill_in("iterations", settings.iterations)
+        self._fill_in("strategy", settings.strategy)
+        self._fill_in("densify_until_iteration", densify_until(self.strategy, self.iterations))
+        self._fill_in(
+            "densification_interval",
+            densification_interval(self.strategy, self.densify_until_iteration),
+        )
+        return self
+
+    def _fill_in(self, field: str, value: Any) -> None:
+        # Past the frozen front door, while the object is still being made.
+        if field not in self.model_fields_set:
+            self.__dict__[field] = value
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> Self:

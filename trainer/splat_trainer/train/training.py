@@ -1,5 +1,7 @@
 """A training in progress: what one step changes, and what a checkpoint holds."""
 
+import logging
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from splat_trainer.contract.result import Reason
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.initialize import gaussians_from_points
 from splat_trainer.optimize.adam import GaussianOptimizer
+from splat_trainer.optimize.growth_plan import CaptureSize, count_cap
 from splat_trainer.optimize.losses import image_loss_for, regularization
 from splat_trainer.optimize.schedule import Schedule
 from splat_trainer.optimize.strategies.strategy import make_strategy
@@ -16,6 +19,14 @@ from splat_trainer.rasterize.interface import Rasterizer
 from splat_trainer.train.checkpoint import Checkpoint, check_resumable
 from splat_trainer.train.observer import CurvePoint
 from splat_trainer.train.views import DeviceViews, ViewOrder
+
+_log = logging.getLogger(__name__)
+
+
+def capture_size(scene: Scene) -> CaptureSize:
+    """What a plan of growth follows."""
+    pixels = sum(view.width * view.height for view in scene.train_views)
+    return CaptureSize(len(scene.train_views), pixels, len(scene.points))
 
 
 class Training:
@@ -41,8 +52,12 @@ class Training:
         self._image_loss = image_loss_for(device)
         self._schedule = schedule
         self._generator = torch.Generator(device).manual_seed(config.seed)
+        self._divisor = 1
         self._views = DeviceViews(scene.train_views, device)
         self._order = ViewOrder(len(scene.train_views), config.seed)
+        self._cap = count_cap(config, schedule, capture_size(scene))
+        if self._cap is not None:
+            _log.info("at most %s Gaussians", f"{self._cap:,}")
         self.step = 0
         self.gaussians_trained = 0
         if checkpoint is None:
@@ -51,7 +66,15 @@ class Training:
             check_resumable(checkpoint, scene, config)
             gaussians = checkpoint.gaussians.to(device)
         self._optimizer = GaussianOptimizer(gaussians, self._schedule, scene.scene_scale)
-        self._strategy = make_strategy(config, self._schedule, gaussians, scene.scene_scale)
+        self._strategy = make_strategy(
+            config,
+            self._schedule,
+            gaussians,
+            scene.scene_scale,
+            views=len(scene.train_views),
+            max_gaussians=self._cap,
+        )
+        self._seen: Tensor | None = None  # by the views whose gradients await a step of Adam
         if checkpoint is not None:
             self._resume(checkpoint)
 
@@ -62,38 +85,55 @@ class Training:
 
     def advance(self) -> Tensor:
         """Train one step, and give its loss as a tensor that nobody waited for."""
-        step = self.step + 1
+        step, schedule = self.step + 1, self._schedule
         view = self._order.at(step)
+        self._take_size(schedule.divisor_at(step))
         gaussians = self._optimizer.gaussians
+        probe = self._strategy.probe(step)
         rendering = self._rasterizer(
             gaussians,
             self._views.camera(view),
-            sh_degree=self._schedule.sh_degree(step, self._config.sh_degree),
+            sh_degree=schedule.sh_degree(step, self._config.sh_degree),
             absgrad=self._strategy.absgrad,
+            features=None if probe is None else probe.features,
         )
         image, target = rendering.colors[0], self._views.pixels(view)
         mask = self._views.mask(view)
         if mask is not None:  # both are black where the mask is false: nothing pulls there
             image, target = image * mask[..., None], target * mask[..., None]
-        loss = self._image_loss(image, target, ssim_weight=self._schedule.ssim_weight)
-        pull = regularization(gaussians, self._schedule)
+        loss = self._image_loss(image, target, ssim_weight=schedule.ssim_weight)
+        pull = regularization(gaussians, schedule)
         total = loss if pull is None else loss + pull
+        if probe is not None:
+            total = total + probe.term(rendering, image, target, mask)
         total.backward()  # type: ignore[no-untyped-call]
-        if step < self._schedule.densify_until:
+        if step < schedule.densify_until or probe is not None:
             self._strategy.observe(rendering)
-        self._optimizer.set_rates(step)
-        self._optimizer.step(rendering.visible.any(0) if self._schedule.visible_only else None)
+        if schedule.visible_only:
+            visible = rendering.visible.any(0)
+            self._seen = visible if self._seen is None else self._seen | visible
+        # Gradients of several views add up until then; they do not outlive their Gaussians.
+        if schedule.moves(step) or self._strategy.changes(step):
+            self._optimizer.set_rates(step)
+            self._optimizer.step(self._seen)
+            self._seen = None
         self.gaussians_trained = max(self.gaussians_trained, len(gaussians))
         self._strategy.update(step, self._optimizer, self._generator)
         self.step = step
         return loss.detach()
+
+    def _take_size(self, divisor: int) -> None:
+        """Have the images at hand in the size that a step wants."""
+        if divisor != self._divisor:
+            self._views = DeviceViews(self._scene.train_views, self._device, divisor)
+            self._divisor = divisor
 
     def checkpoint(self, seconds: float, curve: tuple[CurvePoint, ...]) -> Checkpoint:
         """All that a later process needs to go on."""
         return Checkpoint(
             step=self.step,
             gaussians=self.gaussians,
-            adam=self._optimizer.state(),
+            adam={**self._optimizer.state(), **self._pending()},
             strategy=self._strategy.state(),
             rng=self._generator.get_state(),
             device=self._device.type,
@@ -112,7 +152,7 @@ class Training:
                 Reason.INVALID_CAPTURE,
                 "the capture's model has no 3D points to start from: reconstruct it again",
             )
-        most = self._config.max_gaussians
+        most = self._cap
         if most is not None and len(points) > most:
             order = torch.randperm(len(points), generator=self._generator, device=self._device)
             chosen = order[:most].sort().values
@@ -126,10 +166,26 @@ class Training:
             largest_scale=schedule.largest_initial_scale * scene.scene_scale,
         )
 
+    def _pending(self) -> dict[str, dict[str, Tensor]]:
+        """Gradients that await a step of Adam, where there are some."""
+        gradients = {name: leaf.grad for name, leaf in self._optimizer.gaussians}
+        kept = {name: gradient for name, gradient in gradients.items() if gradient is not None}
+        if not kept:
+            return {}
+        seen = {} if self._seen is None else {"seen": self._seen}
+        return {"pending": {**kept, **seen}}
+
+    def _take_pending(self, pending: dict[str, Tensor]) -> None:
+        for name, leaf in self._optimizer.gaussians:
+            if name in pending:
+                leaf.grad = pending[name].to(leaf)  # a wrong shape is refused by torch
+        self._seen = pending["seen"].to(self._device) if "seen" in pending else None
+
     def _resume(self, checkpoint: Checkpoint) -> None:
         self.step = checkpoint.step
         try:
             self._optimizer.load_state(checkpoint.adam)
+            self._take_pending(checkpoint.adam.get("pending", {}))
             self._strategy.load_state(checkpoint.strategy)
             if checkpoint.device == self._device.type:
                 self._generator.set_state(checkpoint.rng)

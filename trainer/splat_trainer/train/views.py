@@ -15,11 +15,22 @@ _RESIDENT_SHARE = 0.4
 """Images that need more of the free GPU memory than this stay in the host's, pinned."""
 
 
-class DeviceViews:
-    """Cameras and images of V views; nothing that is asked of it makes the host wait."""
+_LEAST_SIDE = 32
+"""Pixels that a smaller image keeps on its shorter side."""
 
-    def __init__(self, views: Sequence[View], device: torch.device) -> None:
+
+class DeviceViews:
+    """Cameras and images of V views; nothing that is asked of it makes the host wait.
+
+    With a `divisor`, images are as many times smaller on each side: a pixel is the mean of those
+    that it covers, and what fills none at the right and lower border is cut off.
+    """
+
+    def __init__(self, views: Sequence[View], device: torch.device, divisor: int = 1) -> None:
         self._device = device
+        divisors = [
+            max(1, min(divisor, min(view.width, view.height) // _LEAST_SIDE)) for view in views
+        ]
         self._pinned = device.type == "cuda" and (
             sum(view.image.nbytes for view in views)
             > _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
@@ -27,20 +38,33 @@ class DeviceViews:
         viewmats = np.linalg.inv(np.stack([view.camtoworld for view in views]))
         intrinsics = np.stack([view.K for view in views])
         all_viewmats = torch.from_numpy(viewmats).float().to(device)
+        intrinsics[:, :2] /= np.array(divisors, dtype=np.float64)[:, None, None]
         all_intrinsics = torch.from_numpy(intrinsics).float().to(device)
         self._cameras = [
-            Cameras(all_viewmats[i : i + 1], all_intrinsics[i : i + 1], view.width, view.height)
+            Cameras(
+                all_viewmats[i : i + 1],
+                all_intrinsics[i : i + 1],
+                view.width // divisors[i],
+                view.height // divisors[i],
+            )
             for i, view in enumerate(views)
         ]
-        self._images = [self._hold(view.image) for view in views]
-        self._masks = [None if view.mask is None else self._hold(view.mask) for view in views]
+        self._images = [
+            self._hold(view.image, divisor) for view, divisor in zip(views, divisors, strict=True)
+        ]
+        self._masks = [
+            None if view.mask is None else self._hold(view.mask, divisor)
+            for view, divisor in zip(views, divisors, strict=True)
+        ]
 
     def __len__(self) -> int:
         return len(self._cameras)
 
-    def _hold(self, pixels: NDArray[Any]) -> Tensor:
+    def _hold(self, pixels: NDArray[Any], divisor: int) -> Tensor:
         tensor = torch.tensor(pixels)  # a copy: a view's arrays may be read-only
-        return tensor.pin_memory() if self._pinned else tensor.to(self._device)
+        if divisor > 1:
+            tensor = shrink(tensor.to(self._device), divisor)
+        return tensor.cpu().pin_memory() if self._pinned else tensor.to(self._device)
 
     def camera(self, index: int) -> Cameras:
         """The camera of one view, as the only one of a batch."""
@@ -58,6 +82,16 @@ class DeviceViews:
         """Where the image counts, [H, W] bool; None where all of it does."""
         mask = self._masks[index]
         return None if mask is None else mask.to(self._device, non_blocking=True)
+
+
+def shrink(pixels: Tensor, divisor: int) -> Tensor:
+    """Means over squares of an image [H, W, 3] uint8; of a mask [H, W] bool, where all of it is."""
+    height, width = pixels.shape[0] // divisor, pixels.shape[1] // divisor
+    cut = pixels[: height * divisor, : width * divisor]
+    squares = cut.reshape(height, divisor, width, divisor, *pixels.shape[2:])
+    if pixels.dtype == torch.bool:
+        return squares.all(3).all(1)
+    return squares.float().mean((1, 3)).round().to(pixels.dtype)
 
 
 class ViewOrder:

@@ -13,6 +13,7 @@ from torch import Tensor
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.rotation import matrix_from_quat
 from splat_trainer.optimize.adam import GaussianOptimizer
+from splat_trainer.optimize.error_probe import ErrorProbe
 from splat_trainer.optimize.schedule import Schedule
 from splat_trainer.rasterize.interface import Rendering
 
@@ -40,6 +41,10 @@ class DefaultStrategy:
         self._gradient_sum = gaussians.means.new_zeros(len(gaussians))
         self._times_seen = gaussians.means.new_zeros(len(gaussians))
 
+    def probe(self, step: int) -> ErrorProbe | None:
+        """Nothing: gradients on screen alone decide."""
+        return None
+
     @torch.no_grad()
     def observe(self, rendering: Rendering) -> None:
         """Add up gradients on screen; those of Gaussians out of sight are zero."""
@@ -49,6 +54,10 @@ class DefaultStrategy:
         lengths = torch.hypot(x * (width / 2 * count), y * (height / 2 * count))
         self._gradient_sum += lengths.sum(0)
         self._times_seen += rendering.visible.sum(0)
+
+    def changes(self, step: int) -> bool:
+        """See `Strategy`."""
+        return self._schedule.densifies(step) or self._schedule.resets_opacity(step)
 
     @torch.no_grad()
     def update(self, step: int, optimizer: GaussianOptimizer, generator: torch.Generator) -> None:

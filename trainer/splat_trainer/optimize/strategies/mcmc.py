@@ -12,6 +12,7 @@ from torch import Tensor
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.rotation import matrix_from_quat
 from splat_trainer.optimize.adam import GaussianOptimizer
+from splat_trainer.optimize.error_probe import ErrorProbe
 from splat_trainer.optimize.schedule import Schedule
 from splat_trainer.rasterize.interface import Rendering
 
@@ -28,8 +29,16 @@ class McmcStrategy:
         self._schedule = schedule
         self._max_gaussians = max_gaussians
 
+    def probe(self, step: int) -> ErrorProbe | None:
+        """Nothing: opacities alone decide."""
+        return None
+
     def observe(self, rendering: Rendering) -> None:
         """Nothing to note: opacities alone decide."""
+
+    def changes(self, step: int) -> bool:
+        """See `Strategy`; to be shaken is not to change."""
+        return self._schedule.densifies(step)
 
     @torch.no_grad()
     def update(self, step: int, optimizer: GaussianOptimizer, generator: torch.Generator) -> None:
