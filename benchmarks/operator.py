@@ -1,7 +1,7 @@
 """How the operator grows, on a real API server: `python -m benchmarks.operator --help`.
 
-It works on the cluster of $KUBECONFIG, on which the SplatTraining resource must be defined and no
-operator may run, and starts everything that it measures as a process of its own: the operator,
+It works on the cluster of $KUBECONFIG, on which no operator may run, defines the resources, and
+starts everything that it measures as a process of its own: the operator,
 and with --peer KubeRay; with --pods also kwok, on whose simulated nodes the pods start at once.
 KubeRay and kwok are built from the Go module proxy. All are given the same resources: one pod
 that asks for nothing.
@@ -13,6 +13,7 @@ the API server's and this machine's share.
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -30,6 +31,8 @@ from benchmarks.scale.programs import Running
 from benchmarks.scale.progress import Lag, report, tokens, trust
 from benchmarks.scale.subjects import RAY, SPLAT, Subject
 from splat_operator.act import ApiClient, ApiError
+from splat_operator.api import names
+from splat_operator.api.crd import custom_resource_definition
 from splat_operator.runtime.connection import connection_info, open_session
 
 _AT_ONCE = 32
@@ -173,7 +176,7 @@ async def _progress(scene: Scene, program: Running) -> None:
         after, cpu = program.scraped(), program.cpu_seconds - cpu
     print(f"\n{count} trainings run and report every {arguments.every:g} s for "
           f"{seconds:g} s, {_load()}")  # fmt: skip
-    print(f"{lag.posts} reports, {lag.refused} refused, {lag.unseen} never shown")
+    print(f"{lag.posts} reports, answers {dict(lag.answers)}, {lag.unseen} never shown")
     print(spread("report to the status that shows it or a newer one", lag.seen))
     print(f"{cpu / seconds:.2f} cores, {program.resident_bytes / 2**20:.0f} MiB resident")
     _tell_requests(SPLAT, before, after, lag.posts)
@@ -264,16 +267,21 @@ async def _gone(client: ApiClient, namespace: str, seconds: float) -> None:
 
 
 def _define(subject: Subject) -> None:
-    definition = subject.definition()
-    if definition:
-        command = [
-            "kubectl",
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            f"--filename={definition}",
-        ]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    """Define the resource on the cluster as this code has it."""
+    apply = ["kubectl", "apply", "--server-side", "--force-conflicts", "--filename"]
+    folder = subject.definitions()
+    if folder:
+        subprocess.run([*apply, str(folder)], check=True, stdout=subprocess.DEVNULL)
+        return
+    ours = json.dumps(custom_resource_definition())
+    subprocess.run([*apply, "-"], check=True, stdout=subprocess.DEVNULL, input=ours, text=True)
+    established = [
+        "kubectl",
+        "wait",
+        "--for=condition=Established",
+        f"crd/{names.PLURAL}.{names.GROUP}",
+    ]
+    subprocess.run(established, check=True, stdout=subprocess.DEVNULL)
 
 
 async def _make_nodes(client: ApiClient) -> None:

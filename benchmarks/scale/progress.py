@@ -4,7 +4,7 @@ import asyncio
 import base64
 import ssl
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +31,7 @@ class Lag:
     counts_from: float = 0.0
     """Reports before this monotonic time are no part of the figures: first reports cost a review
     of the token each."""
-    refused: int = 0
+    answers: Counter[int] = field(default_factory=Counter)
     posts: int = 0
 
     def training(self, kind: str, raw: Raw) -> None:
@@ -113,8 +113,8 @@ async def report(
                 lag.reported[name][iteration] = started
                 body = document.model_dump_json(by_alias=True, exclude_none=True)
                 async with session.post(url, data=body, headers=headers) as answer:
+                    lag.answers[answer.status] += 1
                     if answer.status != 204:
-                        lag.refused += 1
                         lag.reported[name].pop(iteration, None)
                 await asyncio.sleep(max(0.0, every - (time.monotonic() - started)))
 

@@ -45,7 +45,11 @@ class Subject:
                 "--health-probe-bind-address=:18082",
             ]
             return [str(built("kuberay")), *arguments], {}
-        main = "from splat_operator.runtime.main import main; main()"
+        # As in its image, which has no official client: kopf imports that wherever it finds it.
+        main = (
+            "import sys; sys.modules['kubernetes'] = None; "
+            "from splat_operator.runtime.main import main; main()"
+        )
         return [sys.executable, "-c", main], {
             "SPLAT_OPERATOR_TRAINER_IMAGE": "simulated",
             "SPLAT_OPERATOR_NAMESPACE": namespace,
@@ -54,8 +58,8 @@ class Subject:
             "SPLAT_OPERATOR_PROGRESS_URL": f"https://127.0.0.1:{_PROGRESS}",
         }
 
-    def definition(self) -> Path | None:
-        """Give the folder that defines its resources, where the cluster may lack them."""
+    def definitions(self) -> Path | None:
+        """Give the folder of files that define its resources; none for our own."""
         if self.name != "kuberay":
             return None
         return module_folder("kuberay", KUBERAY) / "config" / "crd" / "bases"

@@ -97,7 +97,7 @@ class Actor:
             "status": {"progress": dict(progress)},
         }
         path = paths.training_status(namespace, name)
-        await self._client.apply(path, body, manager=names.PROGRESS_MANAGER, force=False)
+        await self._client.apply_unread(path, body, manager=names.PROGRESS_MANAGER, force=False)
 
     async def words_on(self, job: Job) -> str:
         """Give why the Job controller gets no pod for a Job, in the API server's words.

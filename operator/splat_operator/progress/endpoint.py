@@ -13,11 +13,15 @@ from splat_operator.decide.progress import reported
 from splat_operator.progress.caller import TokenReviewer, claimed_caller
 from splat_operator.progress.writer import ProgressWriter, Target
 from splat_operator.world import parse_progress
+from splat_trainer.contract.progress import REPORT_AFTER_HEADER
 
 BODY_LIMIT = 4096
 TOKEN_LIMIT = 4096
 LEAST_SECONDS = 0.5
 """A pod that reports more often than this is refused."""
+KEPT_OPEN_SECONDS = 15.0
+"""A connection is kept for a next report within this time, and closed where it is further off:
+a handshake costs a core about a millisecond, an open connection some 50 KiB."""
 
 _ROUTE = "/v1/namespaces/{namespace}/trainings/{name}/progress"
 _POD_LIMIT = 20_000
@@ -25,16 +29,28 @@ _POD_LIMIT = 20_000
 FindTarget = Callable[[str, str, str], Target | None]
 """(namespace, name, pod uid) to the training, if that pod is its own and it is not over."""
 
+Count = Callable[[int], None]
+
+
+def _nobody(status: int) -> None:
+    """Whom to tell when nobody asked."""
+
 
 class ProgressEndpoint:
     """Takes reports from the pods that the trainings own, and from nobody else."""
 
     def __init__(
-        self, reviewer: TokenReviewer, find_target: FindTarget, writer: ProgressWriter
+        self,
+        reviewer: TokenReviewer,
+        find_target: FindTarget,
+        writer: ProgressWriter,
+        answered: Count = _nobody,
     ) -> None:
+        """`answered` is told the HTTP status of each answer."""
         self._reviewer = reviewer
         self._find_target = find_target
         self._writer = writer
+        self._answered = answered
         self._last_report: dict[str, float] = {}
 
     def application(self) -> web.Application:
@@ -44,17 +60,31 @@ class ProgressEndpoint:
         return application
 
     async def _take(self, request: web.Request) -> web.Response:
-        target = await self._authorized(request)
+        try:
+            response = await self._answer(request, time.monotonic())
+        except web.HTTPException as refusal:
+            self._answered(refusal.status)
+            raise
+        self._answered(response.status)
+        return response
+
+    async def _answer(self, request: web.Request, came_at: float) -> web.Response:
+        target = await self._authorized(request, came_at)
         try:
             body = await request.text()
             document = parse_progress(body)
         except (ValueError, LookupError) as error:
             first = str(error).splitlines()[0][:200]
             return _refusal(HTTPStatus.BAD_REQUEST, f"no progress document: {first}")
-        self._writer.offer(target, reported(document, datetime.now(UTC)))
-        return web.Response(status=HTTPStatus.NO_CONTENT)
+        after = self._writer.offer(target, reported(document, datetime.now(UTC)))
+        response = web.Response(
+            status=HTTPStatus.NO_CONTENT, headers={REPORT_AFTER_HEADER: f"{after:.2f}"}
+        )
+        if after > KEPT_OPEN_SECONDS:
+            response.force_close()
+        return response
 
-    async def _authorized(self, request: web.Request) -> Target:
+    async def _authorized(self, request: web.Request, came_at: float) -> Target:
         """Give the training that the caller's pod belongs to; raises an HTTP error otherwise."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token or len(token) > TOKEN_LIMIT:
@@ -73,16 +103,17 @@ class ProgressEndpoint:
         if proven != claimed:
             raise _refused(web.HTTPUnauthorized, "the token is not valid for progress")
         # Only now: whoever merely claims to be this pod must not use up its turn.
-        self._limit_rate(claimed.pod_uid)
+        self._limit_rate(claimed.pod_uid, came_at)
         return target
 
-    def _limit_rate(self, pod_uid: str) -> None:
-        now = time.monotonic()
-        if now - self._last_report.get(pod_uid, float("-inf")) < LEAST_SECONDS:
+    def _limit_rate(self, pod_uid: str, came_at: float) -> None:
+        """What counts is when reports came: that a token was long under review is not the pod's
+        fault, and its next report would be refused for it."""
+        if came_at - self._last_report.get(pod_uid, float("-inf")) < LEAST_SECONDS:
             raise _refused(web.HTTPTooManyRequests, "report every two seconds")
         if len(self._last_report) >= _POD_LIMIT:
             self._last_report.clear()
-        self._last_report[pod_uid] = now
+        self._last_report[pod_uid] = came_at
 
 
 def _refused(kind: type[web.HTTPException], words: str) -> web.HTTPException:

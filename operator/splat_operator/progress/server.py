@@ -10,6 +10,7 @@ from aiohttp import web
 
 from splat_operator.act import ApiError
 from splat_operator.progress.certificates import Identity, Pair
+from splat_operator.progress.endpoint import KEPT_OPEN_SECONDS
 from splat_operator.progress.identity_secret import IdentitySecret
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,9 @@ class ProgressServer:
         """Listen. Raises ApiError where the Secret cannot be read or made."""
         await self._renew()
         # A report is small and quick; whoever dawdles loses the connection.
-        self._runner = web.AppRunner(self._application, access_log=None, keepalive_timeout=15)
+        self._runner = web.AppRunner(
+            self._application, access_log=None, keepalive_timeout=KEPT_OPEN_SECONDS + 5
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, port=self._port, ssl_context=self._context)
         await site.start()

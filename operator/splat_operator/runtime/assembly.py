@@ -40,7 +40,7 @@ async def operate(
     """Run the operator; returns when the process is asked to stop, raises if a part fails."""
     store = Store()
     actor = Actor(client, socket.gethostname())
-    async with _progress(settings, client, store, actor) as trust:
+    async with _progress(settings, client, store, actor, metrics) as trust:
         reconciler = Reconciler(store, actor, lambda: _installation(settings, trust()), metrics)
         queue = KeyQueue(reconciler.reconcile, urgent=store.awaits_its_job)
         sweeper = Sweeper(store, queue, client)
@@ -105,20 +105,21 @@ async def operate(
 
 @contextlib.asynccontextmanager
 async def _progress(
-    settings: Settings, client: ApiClient, store: Store, actor: Actor
+    settings: Settings, client: ApiClient, store: Store, actor: Actor, metrics: Metrics
 ) -> AsyncIterator[Callable[[], str]]:
     """Serve the progress endpoint, if there is to be one; gives whom pods are to trust now."""
     host = urlsplit(settings.progress_url).hostname
     if not host:
         yield lambda: ""
         return
-    writer = ProgressWriter(actor.write_progress)
+    writer = ProgressWriter(actor.write_progress, written=metrics.progress_age.observe)
 
     def find_target(namespace: str, name: str, pod_uid: str) -> Target | None:
         uid = store.own_running_pod(Key(namespace, name), pod_uid)
         return Target(namespace, name, uid) if uid else None
 
-    endpoint = ProgressEndpoint(TokenReviewer(client), find_target, writer)
+    reviewer = TokenReviewer(client)
+    endpoint = ProgressEndpoint(reviewer, find_target, writer, metrics.progress_answered)
     secret = IdentitySecret(client, settings.namespace, settings.progress_secret, host)
     server = ProgressServer(endpoint.application(), settings.progress_port, secret)
     await server.start()

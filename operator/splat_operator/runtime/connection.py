@@ -34,7 +34,12 @@ def open_session(
     """Open a session that stays valid as the service account's token is renewed."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
-        headers={**info.as_http_headers(), "User-Agent": "splat-operator"},
+        headers={
+            **info.as_http_headers(),
+            "User-Agent": "splat-operator",
+            # A list's pages would be compressed, at the API server's cost and at ours.
+            "Accept-Encoding": "identity",
+        },
         middlewares=(_FreshToken(_TOKEN_FILE),) if _TOKEN_FILE.is_file() else (),
         trace_configs=[trace] if trace else None,
         trust_env=False,

@@ -81,6 +81,17 @@ class Metrics:
             "GPUs times the seconds that pods of trainings which have ended held them.",
             registry=self.registry,
         )
+        self._progress_answers = Counter(
+            "splat_operator_progress_reports",
+            "Progress reports of trainers, by the HTTP status that they were answered with.",
+            ["code"],
+            registry=self.registry,
+        )
+        self.progress_age = Histogram(
+            "splat_operator_progress_age_seconds",
+            "Age of a progress report when the API server had taken it.",
+            registry=self.registry,
+        )
         self.kernels = KernelMetrics(self.registry)
 
     def watch_store(
@@ -95,6 +106,10 @@ class Metrics:
         after = parts[parts.index("namespaces") + 2 :] if "namespaces" in parts else parts[-1:]
         # What follows the resource is a name, and after it perhaps a subresource.
         self._api_requests.labels(method=method, resource="/".join(after[::2])).inc()
+
+    def progress_answered(self, status: int) -> None:
+        """A trainer's progress report was answered."""
+        self._progress_answers.labels(code=status).inc()
 
     def job_made(self, training: Training, now: datetime) -> None:
         """A Job was made."""

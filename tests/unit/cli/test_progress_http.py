@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from splat_trainer.cli.progress.http import HttpProgress, ProgressAddress, post
+from splat_trainer.cli.progress.http import HttpProgress, ProgressAddress, ProgressLine
 from splat_trainer.contract import ExitCode, ProgressDocument, Stage, TrainerError
 
 TOKEN = "a-token-that-must-never-be-logged"  # noqa: S105
@@ -26,6 +26,8 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status = 204
         self.location = ""
+        self.report_after = ""
+        self.connections = 0
         self.posts: list[tuple[str, str | None, dict[str, Any]]] = []
         self.arrived = threading.Condition()
 
@@ -36,6 +38,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: Server
+    protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -45,7 +48,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(self.server.status)
         if self.server.location:
             self.send_header("Location", self.server.location)
+        if self.server.report_after:
+            self.send_header("Report-After", self.server.report_after)
+        self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def setup(self) -> None:
+        self.server.connections += 1
+        super().setup()
 
     do_GET = do_POST  # noqa: N815 - the name that http.server looks for
 
@@ -166,10 +176,56 @@ def test_a_server_that_finds_it_too_much_is_not_complained_about(
     assert not caplog.records
 
 
+def line_to(server: Server) -> ProgressLine:
+    return ProgressLine(ProgressAddress.parse(url_of(server), None, None), timeout=5)
+
+
+def test_posts_share_a_connection_and_one_that_the_server_closed_is_made_anew(
+    server: Server,
+) -> None:
+    line = line_to(server)
+    line.post(b"{}")
+    line.post(b"{}")
+    assert server.connections == 1
+    assert line._connection is not None
+    line._connection.sock.shutdown(socket.SHUT_RDWR)
+    line.post(b"{}")
+    line.close()
+    assert server.connections == 2
+    assert len(server.posts) == 3
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("", None), ("4.25", 4.25), ("1e9", 600.0), ("-3", 0.0), ("nan", None), ("soon", None)],
+)
+def test_the_server_says_when_it_wants_the_next(
+    server: Server, header: str, seconds: float | None
+) -> None:
+    server.report_after = header
+    line = line_to(server)
+    assert line.post(b"{}") == seconds
+    line.close()
+
+
+def test_what_the_server_says_is_heeded_but_for_a_new_stage(server: Server) -> None:
+    server.report_after = "600"
+    http_progress = HttpProgress(ProgressAddress.parse(url_of(server), None, None), every=0.01)
+    http_progress.tell(at(1), stage_began=True)
+    server.wait_for(1)
+    http_progress.tell(at(2), stage_began=False)
+    http_progress.tell(
+        ProgressDocument(stage=Stage.EVALUATING, iteration=100, iterations=100), stage_began=True
+    )
+    server.wait_for(2)
+    http_progress.close()
+    assert [body["stage"] for _, _, body in server.posts] == ["Training", "Evaluating"]
+
+
 def test_a_redirect_is_not_followed(server: Server) -> None:
     server.status, server.location = 307, url_of(server)
     with pytest.raises(OSError, match="307"):
-        post(ProgressAddress.parse(url_of(server), None, None), b"{}", timeout=5)
+        ProgressLine(ProgressAddress.parse(url_of(server), None, None), timeout=5).post(b"{}")
     assert len(server.posts) == 1
 
 
@@ -229,9 +285,11 @@ def test_the_token_is_read_anew_at_each_post(
 ) -> None:
     token = tmp_path / "token"
     address = ProgressAddress.parse(url_of(secure_server, "https"), token, certificate[0])
+    line = ProgressLine(address, timeout=5)
     for value in ("first", "second"):
         token.write_text(value + "\n")
-        post(address, b"{}", timeout=5)
+        line.post(b"{}")
+    line.close()
     assert [authorization for _, authorization, _ in secure_server.posts] == [
         "Bearer first",
         "Bearer second",
@@ -244,7 +302,7 @@ def test_a_server_that_the_authority_did_not_sign_gets_no_token(
     (tmp_path / "token").write_text(TOKEN)
     address = ProgressAddress.parse(url_of(secure_server, "https"), tmp_path / "token", None)
     with pytest.raises(ssl.SSLCertVerificationError):
-        post(address, b"{}", timeout=5)
+        ProgressLine(address, timeout=5).post(b"{}")
     assert secure_server.posts == []
 
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splat_operator.progress.caller import Caller, TokenReviewer, claimed_caller
-from splat_operator.progress.endpoint import ProgressEndpoint
+from splat_operator.progress.endpoint import LEAST_SECONDS, ProgressEndpoint
 from splat_operator.progress.writer import ProgressWriter, Target
+from splat_trainer.contract.progress import REPORT_AFTER_HEADER
 
 PATH = "/v1/namespaces/gardens/trainings/garden/progress"
 REPORT = {"stage": "Training", "iteration": 45, "iterations": 100, "iterationsPerSecond": 9.876}
@@ -32,11 +33,14 @@ class ReviewingApi:
     def __init__(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
         self.answers = answers
         self.reviews = 0
+        self.review_seconds = 0.0
+        self.answers_given: list[int] = []
 
     async def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         assert path == "/apis/authentication.k8s.io/v1/tokenreviews"
         assert body["spec"]["audiences"] == ["splatting.dev/progress"]
         self.reviews += 1
+        await asyncio.sleep(self.review_seconds)
         return {"status": self.answers.get(body["spec"]["token"], {"authenticated": False})}
 
 
@@ -70,9 +74,9 @@ def play(api: ReviewingApi, scene: Scene) -> None:
             own = (namespace, name, pod_uid) == ("gardens", "garden", "pod-1")
             return Target(namespace, name, "uid-1") if own else None
 
-        writer = ProgressWriter(write, interval=0.05)
+        writer = ProgressWriter(write, least=0.05)
         reviewer = TokenReviewer(api)  # type: ignore[arg-type]
-        endpoint = ProgressEndpoint(reviewer, find, writer)
+        endpoint = ProgressEndpoint(reviewer, find, writer, answered=api.answers_given.append)
         async with TestClient(TestServer(endpoint.application())) as client:
             await scene(client, written)
         await writer.close()
@@ -147,6 +151,28 @@ def test_one_review_serves_a_pods_reports_for_a_while() -> None:
     assert api.reviews == 1
 
 
+def test_an_answer_says_when_the_next_report_is_wanted() -> None:
+    async def scene(client: "TestClient[Any, Any]", written: list[Mapping[str, Any]]) -> None:
+        answer = await client.post(PATH, json=REPORT, headers=headers(token()))
+        assert answer.status == 204
+        assert float(answer.headers[REPORT_AFTER_HEADER]) == 0.05
+        assert answer.headers.get("Connection") != "close"
+
+    play(ReviewingApi({token(): approval()}), scene)
+
+
+def test_a_report_is_not_refused_because_the_one_before_it_was_long_under_review() -> None:
+    api = ReviewingApi({token(): approval()})
+    api.review_seconds = LEAST_SECONDS + 0.1
+
+    async def scene(client: "TestClient[Any, Any]", written: list[Mapping[str, Any]]) -> None:
+        for _ in range(2):
+            await client.post(PATH, json=REPORT, headers=headers(token()))
+
+    play(api, scene)
+    assert api.answers_given == [204, 204]
+
+
 def test_a_pod_that_reports_too_often_is_held_off() -> None:
     async def scene(client: "TestClient[Any, Any]", written: list[Mapping[str, Any]]) -> None:
         answers = [
@@ -186,48 +212,3 @@ def test_a_body_that_is_no_report_is_refused_in_one_line(body: bytes, status: in
 @given(st.text(max_size=200))
 def test_any_text_for_a_token_is_read_or_refused(text: str) -> None:
     assert claimed_caller(text) is None or isinstance(claimed_caller(text), Caller)
-
-
-def test_a_write_that_takes_long_does_not_put_off_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = 100.0
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    async def write(ns: str, name: str, uid: str, progress: Mapping[str, Any]) -> None:
-        nonlocal clock
-        clock += progress["iteration"]
-
-    async def run() -> None:
-        writer = ProgressWriter(write, interval=2.0)
-        for seconds in (0.5, 3.0):
-            writer.offer(Target("n", str(seconds), "u"), {"iteration": seconds})
-        done = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.gather(*done)
-
-    monkeypatch.setattr("splat_operator.progress.writer.time.monotonic", lambda: clock)
-    monkeypatch.setattr("splat_operator.progress.writer.asyncio.sleep", sleep)
-    asyncio.run(run())
-    assert slept == [1.5, 0.0]
-
-
-def test_of_many_reports_the_newest_is_written_and_few_are() -> None:
-    async def run() -> list[int]:
-        written: list[int] = []
-
-        async def write(ns: str, name: str, uid: str, progress: Mapping[str, Any]) -> None:
-            written.append(progress["iteration"])
-
-        writer = ProgressWriter(write, interval=0.05)
-        target = Target("n", "a", "u")
-        for iteration in range(100):
-            writer.offer(target, {"iteration": iteration})
-            await asyncio.sleep(0)
-        await asyncio.sleep(0.2)
-        await writer.close()
-        return written
-
-    written = asyncio.run(run())
-    assert len(written) == 2
-    assert written[-1] == 99

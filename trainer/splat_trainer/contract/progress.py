@@ -6,6 +6,10 @@ from pydantic import Field
 
 from splat_trainer.contract.model import Document
 
+REPORT_AFTER_HEADER = "Report-After"
+"""In the answer to a progress document: in how many seconds, a decimal number, the next one is
+wanted. Who hears no such header reports every two seconds. A new stage need not wait for it."""
+
 
 class Stage(StrEnum):
     """What a run is doing."""

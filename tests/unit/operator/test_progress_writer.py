@@ -1,0 +1,167 @@
+"""What of the reports is written, in which order, how seldom, and how fresh it is."""
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from splat_operator.act import ApiError
+from splat_operator.progress.writer import ProgressWriter, Target
+
+from .virtual_time import run
+
+Written = list[tuple[float, str, int]]
+"""When, whose, and which iteration."""
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class Api:
+    """An API server that takes so many writes a second, one after the other."""
+
+    def __init__(self, each: float = 0.0) -> None:
+        self.each = each
+        self.written: Written = []
+        self.ages: list[float] = []
+        self.refusal: Exception | None = None
+        self._turn = asyncio.Lock()
+
+    async def write(self, ns: str, name: str, uid: str, progress: Mapping[str, Any]) -> None:
+        async with self._turn:
+            await asyncio.sleep(self.each)
+            if self.refusal:
+                raise self.refusal
+            self.written.append((now(), name, progress["iteration"]))
+
+    def writer(self) -> ProgressWriter:
+        return ProgressWriter(self.write, written=self.ages.append)
+
+
+def at(iteration: int, stage: str = "Training") -> dict[str, Any]:
+    return {"stage": stage, "iteration": iteration, "lastUpdated": str(now())}
+
+
+def target(name: str) -> Target:
+    return Target("n", name, "u")
+
+
+def test_of_many_reports_the_newest_is_written_and_once_in_two_seconds() -> None:
+    async def scene() -> Written:
+        api = Api()
+        writer = api.writer()
+        for iteration in range(100):
+            writer.offer(target("a"), at(iteration))
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(5)
+        return api.written
+
+    written = run(scene())
+    times = [moment for moment, _, _ in written]
+    assert all(later - sooner >= 2 for sooner, later in itertools.pairwise(times))
+    assert len(written) == 6
+    assert written[-1][2] == 99
+
+
+def test_a_write_that_takes_long_does_not_put_off_the_next() -> None:
+    async def scene() -> Written:
+        api = Api(each=1.5)
+        writer = api.writer()
+        for iteration in range(5):
+            writer.offer(target("a"), at(iteration))
+            await asyncio.sleep(2)
+        return api.written
+
+    times = [moment for moment, _, _ in run(scene())]
+    assert [later - sooner for sooner, later in itertools.pairwise(times)] == [2.0] * 4
+
+
+def test_a_new_stage_goes_before_the_reports_that_wait() -> None:
+    async def scene() -> list[str]:
+        api = Api(each=0.1)
+        writer = api.writer()
+        for number in range(60):
+            writer.offer(target(str(number)), at(1))
+        await asyncio.sleep(20)
+        for number in range(60):
+            writer.offer(target(str(number)), at(2))
+        writer.offer(target("59"), at(2, "Evaluating"))
+        await asyncio.sleep(20)
+        return [name for _, name, iteration in api.written if iteration == 2]
+
+    names = run(scene())
+    assert len(names) == 60
+    # Sixteen are on their way when it comes.
+    assert names.index("59") == 16
+
+
+def test_what_says_nothing_new_is_written_only_now_and_then() -> None:
+    async def scene() -> Written:
+        api = Api()
+        writer = api.writer()
+        for _ in range(50):
+            writer.offer(target("a"), at(7))
+            await asyncio.sleep(2)
+        return api.written
+
+    assert len(run(scene())) == 4
+
+
+@pytest.mark.parametrize("refusal", [ApiError(500, "InternalError", "no"), TimeoutError()])
+def test_a_write_that_failed_is_made_good_by_the_next_report(refusal: Exception) -> None:
+    async def scene() -> Written:
+        api = Api()
+        writer = api.writer()
+        api.refusal = refusal
+        writer.offer(target("a"), at(1))
+        await asyncio.sleep(2)
+        api.refusal = None
+        writer.offer(target("a"), at(1))
+        await asyncio.sleep(2)
+        return api.written
+
+    assert len(run(scene())) == 1
+
+
+async def _report(writer: ProgressWriter, name: str, heeds: bool, until: float) -> None:
+    iteration = 0
+    while now() < until:
+        iteration += 1
+        after = writer.offer(target(name), at(iteration))
+        await asyncio.sleep(after if heeds else 2.0)
+
+
+async def _crowd(each: float, heeds: bool, seconds: float = 120.0) -> Api:
+    """Five hundred that report, to a server that takes 1/each writes a second."""
+    api = Api(each)
+    writer = api.writer()
+    until = now() + seconds
+    await asyncio.gather(*(_report(writer, str(n), heeds, until) for n in range(500)))
+    await asyncio.sleep(30)
+    await writer.close()
+    return api
+
+
+@pytest.mark.parametrize("each", [0.004, 0.01, 0.02], ids=lambda each: f"{1 / each:.0f}_a_second")
+def test_what_five_hundred_report_is_fresh_when_written_however_slow_the_server(
+    each: float,
+) -> None:
+    api = run(_crowd(each, heeds=True))
+    later = sorted(api.ages[1000:])
+    assert later[int(0.99 * len(later))] < 2.0
+    # And the server is not left idle: most of what it can take is used.
+    assert len(api.written) > 0.5 * min(120 / each, 500 * 60)
+    counts = [sum(name == str(n) for _, name, _ in api.written) for n in range(500)]
+    assert min(counts) > 0.5 * max(counts)
+
+
+def test_trainers_that_heed_nothing_are_written_as_fast_as_the_server_takes_it() -> None:
+    api = run(_crowd(0.01, heeds=False))
+    later = sorted(api.ages[1000:])
+    # What waits for its turn is two seconds old already when it comes.
+    assert later[int(0.99 * len(later))] < 5.0
+    counts = [sum(name == str(n) for _, name, _ in api.written) for n in range(500)]
+    assert min(counts) > 0.5 * max(counts)
