@@ -1,4 +1,4 @@
-"""A kernel is used only where it was seen to be right; elsewhere its twin is, and a line says so."""
+"""A kernel is used only where it was seen to be right; elsewhere its twin is, which a line says."""
 
 import logging
 from collections.abc import Callable, Iterator

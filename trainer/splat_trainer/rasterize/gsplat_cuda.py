@@ -1,8 +1,11 @@
 """The rasterizer for NVIDIA GPUs: gsplat's kernels, called one by one.
 
-gsplat's own `rasterization()` inverts the cameras' matrices, which makes the host wait for the
-GPU in every step; here it waits once, for `isect_tiles` to size its lists.
+gsplat's own `rasterization()` inverts the cameras' matrices and sizes the tiles' lists by what is
+seen: the host waits for the GPU twice in every step. With room for lists of a fixed size it never
+does here, so that a step can be a CUDA graph.
 """
+
+from collections.abc import Sequence
 
 import gsplat
 import torch
@@ -10,9 +13,11 @@ from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.kernels.ensure import ensure_kernels
+from splat_trainer.kernels.self_check import agree, use_if_right
 from splat_trainer.rasterize.interface import LOW_PASS, NEAR_PLANE, Cameras, Rendering
-
-_TILE = 16
+from splat_trainer.rasterize.tile_lists import TILE, count_pairs, tile_lists
+from splat_trainer.rasterize.tile_pairs import pair_functions_for
+from splat_trainer.rasterize.tile_room import TileRoom, room_for_views
 
 
 class GsplatRasterizer:
@@ -30,23 +35,11 @@ class GsplatRasterizer:
         background: Tensor | None = None,
         absgrad: bool = False,
         features: Tensor | None = None,
+        room: TileRoom | None = None,
     ) -> Rendering:
         """See `Rasterizer`."""
         width, height, count = cameras.width, cameras.height, len(cameras.viewmats)
-        opacities = gaussians.opacities.sigmoid()
-        radii, means2d, depths, conics, _ = gsplat.fully_fused_projection(
-            gaussians.means,
-            None,
-            gaussians.quats,
-            gaussians.scales.exp(),
-            cameras.viewmats,
-            cameras.Ks,
-            width,
-            height,
-            eps2d=LOW_PASS,
-            near_plane=NEAR_PLANE,
-            opacities=opacities.detach(),  # bounds the box only, and takes no gradient
-        )
+        opacities, radii, means2d, depths, conics = _project(gaussians, cameras)
         if means2d.requires_grad:
             means2d.retain_grad()
         visible = (radii > 0).all(-1)
@@ -61,11 +54,23 @@ class GsplatRasterizer:
             if background is not None:
                 background = torch.cat([background, background.new_zeros(features.shape[1])])
 
-        columns, rows = -(-width // _TILE), -(-height // _TILE)
-        _, isect_ids, flatten_ids = gsplat.isect_tiles(
-            means2d, radii, depths, _TILE, columns, rows, n_images=count
-        )
-        offsets = gsplat.isect_offset_encode(isect_ids, count, columns, rows)
+        complete = masks = None
+        if room is not None and count == 1 and len(gaussians):
+            lists = tile_lists(
+                *(means2d[0], radii[0], depths[0], conics[0], opacities),
+                width=width,
+                height=height,
+                capacity=room.capacity,
+            )
+            complete = room.note(lists.pairs)
+            offsets, flatten_ids, masks = lists.offsets[None], lists.ids, lists.mask[None]
+        else:
+            columns, rows = -(-width // TILE), -(-height // TILE)
+            _, isect_ids, flatten_ids = gsplat.isect_tiles(
+                means2d, radii, depths, TILE, columns, rows, n_images=count
+            )
+            offsets = gsplat.isect_offset_encode(isect_ids, count, columns, rows)
+            offsets = offsets.reshape(count, rows, columns)
         image, alphas = gsplat.rasterize_to_pixels(
             means2d,
             conics,
@@ -73,15 +78,90 @@ class GsplatRasterizer:
             _for_each(opacities, count),
             width,
             height,
-            _TILE,
-            offsets.reshape(count, rows, columns),
+            TILE,
+            offsets,
             flatten_ids,
             backgrounds=None if background is None else background.expand(count, -1),
+            masks=masks,
             absgrad=absgrad,
         )
-        if features is None:
-            return Rendering(image, alphas, means2d, visible)
-        return Rendering(image[..., :3], alphas, means2d, visible, image[..., 3:])
+        others = None
+        if features is not None:
+            image, others = image[..., :3], image[..., 3:]
+        return Rendering(image, alphas, means2d, visible, others, complete)
+
+    @torch.no_grad()
+    def make_room(self, gaussians: Gaussians, cameras: Sequence[Cameras]) -> TileRoom | None:
+        """See `Rasterizer`; None where lists of a fixed size do not work as they should."""
+        device = gaussians.device
+        pair_functions_for(device)
+        if not use_if_right(
+            "lists of a fixed size", lambda: self, lambda one: _check_fixed_lists(one, device)
+        ):
+            return None
+        return room_for_views((_pairs(gaussians, one) for one in cameras), device)
+
+
+def _project(
+    gaussians: Gaussians, cameras: Cameras
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Opacities [N]; radii and means2d [C, N, 2], depths [C, N], conics [C, N, 3]."""
+    opacities = gaussians.opacities.sigmoid()
+    radii, means2d, depths, conics, _ = gsplat.fully_fused_projection(
+        gaussians.means,
+        None,
+        gaussians.quats,
+        gaussians.scales.exp(),
+        cameras.viewmats,
+        cameras.Ks,
+        cameras.width,
+        cameras.height,
+        eps2d=LOW_PASS,
+        near_plane=NEAR_PLANE,
+        opacities=opacities.detach(),  # bounds the box only, and takes no gradient
+    )
+    return opacities, radii, means2d, depths, conics
+
+
+def _pairs(gaussians: Gaussians, camera: Cameras) -> Tensor:
+    """Pairs of Gaussian and tile that one camera sees, [1] int64."""
+    _, radii, means2d, _, _ = _project(gaussians, camera)
+    return count_pairs(means2d[0], radii[0], width=camera.width, height=camera.height)
+
+
+@torch.enable_grad()  # type: ignore[no-untyped-call]
+def _check_fixed_lists(rasterizer: GsplatRasterizer, device: torch.device) -> None:
+    """Compare a picture and its gradients with those from gsplat's own lists.
+
+    Raises:
+        DisagreementError: they differ by more than a few pixels at Gaussians' edges do.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    count, width, height = 400, 150, 101
+    drawn = Gaussians(
+        means=draw(count, 3) + torch.tensor([0.0, 0.0, 4.0]),
+        quats=draw(count, 4),
+        scales=draw(count, 3) * 0.5 - 2.5,
+        opacities=draw(count),
+        sh=draw(count, 4, 3) * 0.3,
+    ).to(device)
+    intrinsics = torch.tensor([[140.0, 0, 75], [0, 140, 50], [0, 0, 1]])
+    camera = Cameras(torch.eye(4)[None].to(device), intrinsics[None].to(device), width, height)
+    pull = draw(1, height, width, 3).to(device)
+    room = TileRoom(1 << 14, device)
+    results = []
+    for lists in (room, None):
+        leaves = Gaussians.from_dict(
+            {name: one.detach().clone().requires_grad_() for name, one in drawn}
+        )
+        rendering = rasterizer(leaves, camera, sh_degree=1, room=lists)
+        gradients = torch.autograd.grad((rendering.colors * pull).sum(), [one for _, one in leaves])
+        results.append([rendering.colors.detach(), *gradients])
+    agree(results[0], results[1], relative=1e-2)
 
 
 def _for_each(values: Tensor, count: int) -> Tensor:

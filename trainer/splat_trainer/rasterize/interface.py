@@ -1,5 +1,6 @@
 """What a rasterizer takes and gives, whichever way it draws."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import Gaussians
+from splat_trainer.rasterize.tile_room import TileRoom
 
 LOW_PASS = 0.3
 """Added to the diagonal of every projected covariance, in square pixels (Kerbl et al. 2023)."""
@@ -40,7 +42,7 @@ class Cameras:
     def centers(self) -> Tensor:
         """Positions [C, 3] in the world; by the transpose, so that no inverse has to wait."""
         rotations, translations = self.viewmats[:, :3, :3], self.viewmats[:, :3, 3]
-        return -(rotations.transpose(1, 2) @ translations[:, :, None]).squeeze(2)
+        return -(rotations * translations[:, :, None]).sum(1)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ class Rendering:
 
     `colors` [C, H, W, 3], not clamped; `alphas` [C, H, W, 1]; `means2d` [C, N, 2] in pixels,
     which keeps its gradient; `visible` [C, N], true for Gaussians that touch the image;
-    `features` [C, H, W, F], what was blended beside the colours, None where nothing was.
+    `features` [C, H, W, F], what was blended beside the colours, None where nothing was;
+    `complete` [C] bool is false where lists had no room for all that is seen, None where they
+    always have.
     """
 
     colors: Tensor
@@ -57,6 +61,7 @@ class Rendering:
     means2d: Tensor
     visible: Tensor
     features: Tensor | None = None
+    complete: Tensor | None = None
 
     def means2d_gradients(self, *, absolute: bool = False) -> Tensor:
         """After backward: the loss's gradient by `means2d`, [C, N, 2].
@@ -82,11 +87,18 @@ class Rasterizer(Protocol):
         background: Tensor | None = None,
         absgrad: bool = False,
         features: Tensor | None = None,
+        room: TileRoom | None = None,
     ) -> Rendering:
         """Draw `gaussians` as `cameras` see them, with SH up to `sh_degree`.
 
         `background` is [3], black where None. `features` [N, F] are blended as colours are, over
-        nothing.
+        nothing. With `room`, which `make_room` gave, the host waits for nothing.
+        """
+
+    def make_room(self, gaussians: Gaussians, cameras: Sequence[Cameras]) -> TileRoom | None:
+        """Room for what each of these sees, one camera at a time; may wait to find out.
+
+        None where nothing can be had by it.
         """
 
 

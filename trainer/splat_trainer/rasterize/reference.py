@@ -1,5 +1,7 @@
 """The rasterizer for machines without a GPU: pure PyTorch, the same picture as gsplat's."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -8,6 +10,7 @@ from splat_trainer.gaussians.spherical_harmonics import basis
 from splat_trainer.rasterize.blend import blend
 from splat_trainer.rasterize.interface import Cameras, Rendering
 from splat_trainer.rasterize.projection import project
+from splat_trainer.rasterize.tile_room import TileRoom
 from splat_trainer.rasterize.tiles import cut_into_tiles
 
 
@@ -23,6 +26,7 @@ class ReferenceRasterizer:
         background: Tensor | None = None,
         absgrad: bool = False,
         features: Tensor | None = None,
+        room: TileRoom | None = None,
     ) -> Rendering:
         """See `Rasterizer`."""
         opacities = gaussians.opacities.sigmoid()
@@ -61,6 +65,9 @@ class ReferenceRasterizer:
             visible,
             None if features is None else torch.stack(others),
         )
+
+    def make_room(self, gaussians: Gaussians, cameras: Sequence[Cameras]) -> None:
+        """None: there is no other device to wait for, lists are as long as they need to be."""
 
 
 def view_colors(gaussians: Gaussians, center: Tensor, sh_degree: int) -> Tensor:
