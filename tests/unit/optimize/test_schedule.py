@@ -1,10 +1,13 @@
 """The table of constants: every one has a source, and short runs shrink their milestones."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from typing import get_args
 
 import pytest
 
 from splat_trainer.contract import TrainConfig
+from splat_trainer.contract.presets import Preset
+from splat_trainer.optimize.preset_constants import constants_of
 from splat_trainer.optimize.schedule import Schedule, schedule_for
 
 
@@ -44,3 +47,51 @@ def test_a_short_run_reaches_every_degree_and_densifies_in_its_first_half(iterat
         schedule.resets_opacity(step)
         for step in range(schedule.densify_until - schedule.densify_every, iterations + 1)
     )
+
+
+def test_reference_has_the_constants_of_the_field_alone() -> None:
+    assert constants_of("reference") == {}
+    assert schedule_for(TrainConfig(preset="reference")) == Schedule(
+        30_000, densify_until=15_000, densify_every=100
+    )
+
+
+@pytest.mark.parametrize("preset", get_args(Preset))
+def test_every_preset_sets_constants_that_there_are_and_they_hold(preset: Preset) -> None:
+    schedule = schedule_for(TrainConfig(preset=preset))
+    for name, value in constants_of(preset).items():
+        assert getattr(schedule, name) == value
+
+
+def test_every_gaussian_has_a_fifth_of_the_run_to_settle_in_every_budget() -> None:
+    for preset in ("balanced", "fast", "quality", "compact"):
+        config = TrainConfig.model_validate({"preset": preset})
+        schedule = schedule_for(config)
+        steps = range(int(0.8 * config.iterations) + 1, config.iterations + 1)
+        assert not any(schedule.fades_opacity(step) for step in steps)
+        assert all(schedule.divisor_at(step) == 1 for step in steps)
+        fades = [step for step in range(1, config.iterations + 1) if schedule.fades_opacity(step)]
+        assert 2 <= len(fades) <= 9
+
+
+def test_images_grow_by_shares_of_the_run() -> None:
+    schedule = replace(Schedule(100), coarse_until=((0.3, 2), (0.1, 4)))
+    sizes = [schedule.divisor_at(step) for step in (1, 10, 11, 30, 31, 100)]
+    assert sizes == [4, 4, 2, 2, 1, 1]
+    assert Schedule(100).divisor_at(1) == 1
+
+
+def test_views_are_summed_late_and_none_is_lost_at_the_end() -> None:
+    schedule = replace(Schedule(50), late_views_per_step=4, late_from=0.6)
+    moves = [step for step in range(1, 51) if schedule.moves(step)]
+    assert moves == [*range(1, 31), 32, 36, 40, 44, 48, 50]
+    assert all(Schedule(50).moves(step) for step in range(1, 51))
+    pairs = replace(Schedule(9), views_per_step=2)
+    assert [step for step in range(1, 10) if pairs.moves(step)] == [2, 4, 6, 8, 9]
+
+
+def test_the_other_rates_fall_to_their_final_factor() -> None:
+    schedule = replace(Schedule(100), rates_final=0.01)
+    factors = [schedule.rates_factor_at(step) for step in (1, 51, 101)]
+    assert factors == pytest.approx([1, 0.1, 0.01])
+    assert Schedule(100).rates_factor_at(77) == 1

@@ -1,6 +1,8 @@
 """A whole training on the CPU: it learns, stops, goes on alike, and keeps its cap."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,14 @@ from splat_trainer.capture.scene import Scene, View
 from splat_trainer.capture.synthetic import make_synthetic_capture
 from splat_trainer.contract import ProgressDocument, Stage, TrainConfig, TrainerError
 from splat_trainer.contract.result import Reason
+from splat_trainer.gaussians.gaussians import Gaussians
+from splat_trainer.optimize.growth_plan import count_cap
+from splat_trainer.optimize.schedule import schedule_for
+from splat_trainer.rasterize.interface import Cameras, Rendering
+from splat_trainer.rasterize.reference import ReferenceRasterizer
 from splat_trainer.train.loop import train
 from splat_trainer.train.outcome import TrainOutcome
+from splat_trainer.train.training import Training, capture_size
 
 
 class Recorder:
@@ -43,6 +51,7 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     resume: Path | None = None,
     observer: Recorder | None = None,
+    constants: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> TrainOutcome:
     config = TrainConfig.model_validate({"iterations": 60, "device": "cpu", **settings})
@@ -53,7 +62,12 @@ def run(
         observer=observer or Recorder(),
         stop=stop,
         resume=resume,
+        schedule=replace(schedule_for(config), **(constants or {})),
     )
+
+
+def stop_before(steps: Iterator[int], last: int) -> bool:
+    return next(steps) == last
 
 
 def test_learns_views_it_has_not_seen(scene: Scene, tmp_path: Path) -> None:
@@ -107,6 +121,83 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not(
     for name, tensor in rest.gaussians:
         assert torch.equal(tensor, getattr(whole.gaussians, name)), name
     assert rest.evaluation == whole.evaluation
+
+
+def test_a_cut_changes_nothing_of_summed_views_small_images_and_every_part_of_a_budget(
+    scene: Scene, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"strategy": "budget", "iterations": 60, "max_gaussians": 2500}
+    constants = {
+        "score": "variance",
+        "consistent_pixels": 0.01,
+        "prune_inconsistent": 0.9,
+        "fade_every": 15,
+        "views_per_step": 3,
+        "visible_only": True,
+        "coarse_until": ((0.5, 2),),
+        "densify_every": 12,
+        "densify_from": 0,
+    }
+    whole = run(scene, tmp_path / "whole", constants=constants, **settings)
+    assert len(whole.gaussians) > len(scene.points)
+    for stop_at in (11, 29):  # in the middle of three views, and of an event's epoch
+        work_dir = tmp_path / str(stop_at)
+        cut = run(
+            scene,
+            work_dir,
+            stop=partial(stop_before, iter(range(1000)), stop_at),
+            constants=constants,
+            **settings,
+        )
+        assert cut.checkpoint is not None
+        rest = run(scene, work_dir, resume=cut.checkpoint, constants=constants, **settings)
+        for name, tensor in rest.gaussians:
+            assert torch.equal(tensor, getattr(whole.gaussians, name)), (stop_at, name)
+
+
+def test_a_budget_ends_with_its_cap_which_follows_the_capture_where_none_is_set(
+    scene: Scene, tmp_path: Path
+) -> None:
+    outcome = run(scene, tmp_path, strategy="budget", iterations=60, max_gaussians=2300)
+    assert len(outcome.gaussians) == 2300
+    free = run(scene, tmp_path, preset="fast", iterations=30)
+    config = TrainConfig(preset="fast", iterations=30)
+    assert len(free.gaussians) == count_cap(config, schedule_for(config), capture_size(scene))
+
+
+def test_views_that_are_summed_make_one_step_of_adam(scene: Scene) -> None:
+    config = TrainConfig(iterations=4, device="cpu")
+    schedule = replace(schedule_for(config), views_per_step=3, densify_every=100)
+    training = Training(
+        scene, config, schedule, device=torch.device("cpu"), rasterizer=ReferenceRasterizer()
+    )
+    start = training.gaussians.opacities.clone()
+    steps = []
+    for _ in range(4):
+        training.advance()
+        adam = training.checkpoint(0.0, ()).adam
+        steps.append((int(adam["steps"]["steps"]), "pending" in adam))
+        if training.step == 2:
+            assert torch.equal(training.gaussians.opacities, start)
+    # The last view of the run has nobody to wait for.
+    assert steps == [(0, True), (0, True), (1, False), (2, False)]
+    assert not torch.equal(training.gaussians.opacities, start)
+
+
+def test_early_steps_draw_small_images_and_late_ones_large(scene: Scene) -> None:
+    widths: list[int] = []
+
+    class Watched(ReferenceRasterizer):
+        def __call__(self, gaussians: Gaussians, cameras: Cameras, **how: Any) -> Rendering:
+            widths.append(cameras.width)
+            return super().__call__(gaussians, cameras, **how)
+
+    config = TrainConfig(iterations=6, device="cpu")
+    schedule = replace(schedule_for(config), coarse_until=((0.5, 2),))
+    training = Training(scene, config, schedule, device=torch.device("cpu"), rasterizer=Watched())
+    losses = [float(training.advance()) for _ in range(6)]
+    assert widths == [24, 24, 24, 48, 48, 48]
+    assert all(0 < loss < 1 for loss in losses)
 
 
 def test_a_finished_checkpoint_is_only_measured(scene: Scene, tmp_path: Path) -> None:

@@ -55,3 +55,32 @@ def test_views_come_as_they_are_even_read_only_and_of_many_sizes() -> None:
     shown = on_device.mask(1)
     assert shown is not None
     assert np.array_equal(shown.numpy(), np.asarray(views[1].mask))
+
+
+def test_a_smaller_picture_is_the_mean_of_its_squares_seen_by_the_same_camera() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (67, 98, 3), dtype=np.uint8)
+    mask = np.ones((67, 98), dtype=bool)
+    mask[3, 5] = False
+    intrinsics = np.array([[70.0, 0, 49], [0, 80, 33.5], [0, 0, 1]])
+    view = View("a.png", np.eye(4), intrinsics, image, mask)
+    small = DeviceViews([view], torch.device("cpu"), 2)
+    camera = small.camera(0)
+    assert (camera.width, camera.height) == (49, 33)
+    assert small.pixels(0).shape == (33, 49, 3)
+    mean = image[6:8, 4:6].reshape(4, 3).mean(0)
+    assert np.abs(small.pixels(0)[3, 2].numpy() - mean).max() <= 0.5
+    # A point that the large picture shows at (20, 30) is at (10, 15) in the small one.
+    ray = np.linalg.inv(intrinsics) @ np.array([20.0, 30, 1])
+    assert np.allclose(camera.Ks[0].numpy() @ ray, [10, 15, 1], atol=1e-5)
+    shown = small.mask(0)
+    assert shown is not None
+    assert (~shown).nonzero().tolist() == [[1, 2]]
+
+
+def test_a_small_picture_is_not_made_too_small() -> None:
+    views = [
+        View("a.png", np.eye(4), np.eye(3), np.zeros((height, 200, 3), dtype=np.uint8))
+        for height in (20, 40, 300)
+    ]
+    small = DeviceViews(views, torch.device("cpu"), 4)
+    assert [small.camera(i).height for i in range(3)] == [20, 20, 75]

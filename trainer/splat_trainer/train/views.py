@@ -15,7 +15,7 @@ _RESIDENT_SHARE = 0.4
 """Images that need more of the free GPU memory than this stay in the host's, pinned."""
 
 
-_LEAST_SIDE = 32
+_LEAST_SIDE = 16
 """Pixels that a smaller image keeps on its shorter side."""
 
 
