@@ -2,6 +2,5 @@
 
 from splat_operator.act.actor import Actor
 from splat_operator.act.api_client import ApiClient, ApiError
-from splat_operator.act.definition import Definition
 
-__all__ = ["Actor", "ApiClient", "ApiError", "Definition"]
+__all__ = ["Actor", "ApiClient", "ApiError"]

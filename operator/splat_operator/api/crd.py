@@ -109,15 +109,14 @@ def custom_resource_definition() -> dict[str, Any]:
                         for name, kind, path, priority, words in COLUMNS
                     ],
                     "subresources": {"status": {}},
-                    "schema": {"openAPIV3Schema": root_schema()},
+                    "schema": {"openAPIV3Schema": _root_schema()},
                 }
             ],
         },
     }
 
 
-def root_schema() -> Schema:
-    """Give the schema of a whole SplatTraining."""
+def _root_schema() -> Schema:
     return {
         "type": "object",
         "description": _SUMMARY,

@@ -29,7 +29,9 @@ def the_error_line(process: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("command", ["", "train", "eval", "inspect", "synth", "config", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "train", "eval", "convert", "inspect", "synth", "config", "doctor"]
+)
 def test_help_of_every_command_reads_well(command: str) -> None:
     process = splat_trainer(*command.split(), "--help")
     assert process.returncode == 0

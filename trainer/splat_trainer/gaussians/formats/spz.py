@@ -1,9 +1,11 @@
-"""Niantic's SPZ, version 3: fixed-point attributes, one after another, in a gzip stream.
+"""Niantic's SPZ, version 2: fixed-point attributes, one after another, in a gzip stream.
 
 The layout is that of github.com/nianticlabs/spz (README.md, src/cc/load-spz.cc): a header of 16
-bytes, then for all Gaussians positions (24 bits), opacities, colours, logarithms of the scales
-(8 bits each), rotations (32 bits), and spherical harmonics (5 bits for band 1, 4 for the others,
-in bytes).
+bytes, then for all Gaussians positions (24 bits), opacities, colours, logarithms of the scales,
+rotations (8 bits each), and spherical harmonics in bytes. Version 3 has rotations of 32 bits,
+which gained 0.00 dB and are not read everywhere; version 4 differs in the compression. Niantic's
+writer rounds harmonics to 5 bits (band 1) and 4 before it compresses: that cost 0.6 to 1.0 dB for
+half the size (docs/trainer.md), so all 8 are kept here, which readers cannot tell from theirs.
 
 The axes are those of the PLY. SPZ's README names right, up, back, but its own converter and
 everybody else's keep the axes that they find (nianticlabs/spz issue 84), and viewers show a
@@ -26,18 +28,16 @@ from splat_trainer.gaussians.gaussians import Gaussians
 Bytes = NDArray[np.uint8]
 
 MAGIC = 0x5053474E  # "NGSP"
-VERSION = 3
-MOST_FRACTIONAL_BITS = 20
-"""A millionth: under a fortieth of the smallest standard deviation that SPZ can hold, exp(-10)."""
-
+VERSION = 2
 USUAL_FRACTIONAL_BITS = 12
 """Those of Niantic's own writer, for coordinates up to 2048."""
 
+MOST_FRACTIONAL_BITS = 20
+"""A millionth: under a fortieth of the smallest standard deviation that SPZ can hold, exp(-10)."""
+
+_STEPS_IN_A_DEVIATION = 64
 _LARGEST_FIXED = (1 << 23) - 1
 _COLOR_SCALE = 0.15
-_BAND_1 = 3
-"""Coefficients in band 1."""
-
 _GZIP_LEVEL = 6  # zlib's default, as Niantic's writer has it
 
 
@@ -46,18 +46,22 @@ def write_spz(gaussians: Gaussians, path: Path) -> SplatWritten:
     return write_splat_file(gaussians, path, _write)
 
 
-def fractional_bits(means: NDArray[np.float32]) -> int:
+def fractional_bits(means: NDArray[np.float32], scales: NDArray[np.float32]) -> int:
     """Choose how many of the 24 bits of a coordinate are behind the point.
 
-    As many as leave room for every coordinate of `means` [N, 3], at most 20; but where that
-    makes fewer than the usual 12, only 99 in 100 must have room: the few others, far away, are
-    drawn nearer, rather than all the scene coarser.
+    The usual 12, and up to 20 where Gaussians are small: a step is at most a 64th of their median
+    standard deviation, if all of `means` [N, 3] have room then; `scales` [N, 3] are logarithms.
+    Fewer than 12 only where 99 in 100 coordinates need it: the few others, far away, are drawn
+    nearer, rather than all the scene coarser.
     """
-    reach = np.abs(means).ravel()
-    if not reach.size:
+    if not means.size:
         return USUAL_FRACTIONAL_BITS
-    for_most = min(USUAL_FRACTIONAL_BITS, _bits_for(float(np.quantile(reach, 0.99))))
-    return max(_bits_for(float(reach.max())), for_most)
+    reach = np.abs(means).ravel()
+    fine = np.ceil(np.log2(_STEPS_IN_A_DEVIATION) - np.median(scales) / np.log(2))
+    wanted = int(np.clip(fine, USUAL_FRACTIONAL_BITS, MOST_FRACTIONAL_BITS))
+    for_all = _bits_for(float(reach.max()))
+    for_most = _bits_for(float(np.quantile(reach, 0.99)))
+    return max(min(wanted, for_all), min(USUAL_FRACTIONAL_BITS, for_most))
 
 
 def _bits_for(reach: float) -> int:
@@ -68,7 +72,10 @@ def _bits_for(reach: float) -> int:
 
 
 def _write(gaussians: Gaussians, file: BinaryIO) -> None:
-    bits = fractional_bits(gaussians.means.detach().cpu().numpy())
+    means, scales = (
+        tensor.detach().cpu().numpy() for tensor in (gaussians.means, gaussians.scales)
+    )
+    bits = fractional_bits(means, scales)
     sections: list[Callable[[Gaussians], Bytes]] = [
         lambda block: _fixed_point(block, bits),
         _opacities,
@@ -106,25 +113,14 @@ def _scales(block: Gaussians) -> Bytes:
 
 
 def _rotations(block: Gaussians) -> Bytes:
-    """The three smallest components, of xyzw, in ten bits each; the largest is made positive."""
-    quats = torch.nn.functional.normalize(block.quats.double(), dim=1).roll(-1, 1).numpy()
-    largest = np.abs(quats).argmax(1)
-    quats *= np.where(np.take_along_axis(quats, largest[:, None], 1) < 0, -1, 1)
-    others = np.array([[j for j in range(4) if j != i] for i in range(4)])[largest]
-    small = np.take_along_axis(quats, others, 1)
-    magnitude = np.rint(np.abs(small) * np.sqrt(2) * 511).clip(0, 511).astype(np.uint32)
-    fields = magnitude | (small < 0).astype(np.uint32) << 9
-    packed = largest.astype(np.uint32)
-    for column in range(3):
-        packed = packed << 10 | fields[:, column]
-    four: Bytes = packed.astype("<u4")[:, None].view(np.uint8)
-    return four
+    """Give xyz of the unit quaternions whose w is positive, and so follows from them."""
+    quats = torch.nn.functional.normalize(block.quats.double(), dim=1)
+    quats = torch.where(quats[:, :1] < 0, -quats, quats)
+    return _byte(quats[:, 1:] * 127.5 + 127.5)
 
 
 def _harmonics(block: Gaussians) -> Bytes:
-    whole = np.rint(block.shN.double().numpy() * 128) + 128
-    bucket = np.where(np.arange(whole.shape[1]) < _BAND_1, 1 << 3, 1 << 4)[None, :, None]
-    return _byte(torch.from_numpy((whole + bucket // 2) // bucket * bucket))
+    return _byte(block.shN.double() * 128 + 128)
 
 
 def _byte(values: torch.Tensor) -> Bytes:

@@ -1,1 +1,0 @@
-"""One scene on several GPUs of one machine: a process a GPU, each with a replica of the splat."""
