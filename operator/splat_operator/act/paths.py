@@ -43,5 +43,8 @@ def leases(namespace: str) -> str:
     return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
+SCHEMAS = f"/openapi/v3/apis/{names.GROUP}/{names.VERSION}"
+"""Path of the schemas of SplatTrainings, as every account may read them."""
+
 TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
 """Path of reviews of tokens."""

@@ -109,14 +109,15 @@ def custom_resource_definition() -> dict[str, Any]:
                         for name, kind, path, priority, words in COLUMNS
                     ],
                     "subresources": {"status": {}},
-                    "schema": {"openAPIV3Schema": _root_schema()},
+                    "schema": {"openAPIV3Schema": root_schema()},
                 }
             ],
         },
     }
 
 
-def _root_schema() -> Schema:
+def root_schema() -> Schema:
+    """Give the schema of a whole SplatTraining."""
     return {
         "type": "object",
         "description": _SUMMARY,

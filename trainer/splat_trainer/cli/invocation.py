@@ -1,7 +1,7 @@
 """What every command gets: its arguments and the world as this process has it."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from splat_trainer.cli.config_file import read_config_file
@@ -21,6 +21,7 @@ class Invocation:
     environ: Mapping[str, str]
     interruption: Interruption
     record: RunRecord
+    argv: Sequence[str] = ()
 
     def config(self) -> TrainConfig:
         """The settings that flags, environment and --config together make."""

@@ -14,6 +14,7 @@ from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.parser import build_parser
 from splat_trainer.cli.result import RunRecord, write_in_place
 from splat_trainer.contract import environment
+from splat_trainer.distributed.rank import Rank
 from splat_trainer.kernels.places import keep_other_caches_private
 from splat_trainer.report.machine import process_started
 
@@ -46,15 +47,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None, interruption: Interruption, record: RunRecord) -> int:
+    argv = sys.argv[1:] if argv is None else argv
     arguments = build_parser().parse_args(argv)
     logs.configure(arguments.verbose)
+    rank: Rank | None = getattr(arguments, "rank", None)
+    if rank is not None:
+        rank.die_with_parent()
     # Read once, as torch is imported. OpenMP's threads else spin while they wait for each other:
     # beside other work, training on two cores of a CPU took eight times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_other_caches_private(os.environ)
     # Each command in a module of its own: `config` must not pay for torch.
-    command = importlib.import_module(f"splat_trainer.cli.commands.{arguments.command}")
-    return int(command.run(Invocation(arguments, os.environ, interruption, record)))
+    name = arguments.command
+    if name == "train" and arguments.gpus != 1 and rank is None:
+        name = "train_on_gpus"
+    command = importlib.import_module(f"splat_trainer.cli.commands.{name}")
+    return int(command.run(Invocation(arguments, os.environ, interruption, record, argv)))
 
 
 def _fail(error: BaseException, record: RunRecord) -> int:

@@ -2,12 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, get_args
+from typing import Any, Literal, NoReturn, TypeAlias, get_args
 
 from splat_trainer.cli.formats import FLAG as FORMATS_FLAG
 from splat_trainer.cli.train_flags import add_config_flags
 from splat_trainer.contract import ExitCode, Reason, SplatFormat, TrainerError
 from splat_trainer.contract.config import Device
+from splat_trainer.distributed.rank import Rank
 from splat_trainer.report.machine import trainer_version
 
 
@@ -42,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_config(commands)
     _add_doctor(commands)
     _add_kernels(commands)
+    _add_rank(commands.add_parser("worker"))  # started by train --gpus, and so not in the help
     return parser
 
 
@@ -77,6 +79,15 @@ def _add_train(commands: _Commands) -> None:
         "[ply; or $SPLAT_FORMATS]",
     )
     _add_endpoint(parser)
+    parser.add_argument(
+        "--gpus",
+        type=_gpus,
+        default=1,
+        metavar="{auto,N}",
+        help="GPUs of this machine that train together, each on another view at every step; "
+        "auto: all of them. With --device cpu, processes. [1]",
+    )
+    _add_rank(parser)
     parser.add_argument(
         "--progress",
         choices=("auto", "bar", "lines", "none"),
@@ -221,6 +232,16 @@ def _add_config_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="Settings from a .json, .yaml or .yml file."
     )
+
+
+def _add_rank(parser: argparse.ArgumentParser) -> None:
+    """What `train --gpus` tells the processes that it starts."""
+    parser.add_argument("--rank", type=Rank.from_json, help=argparse.SUPPRESS)
+
+
+def _gpus(text: str) -> int | Literal["auto"]:
+    count: int = 0 if text == "auto" else _whole(1, 64)(text)
+    return count or "auto"
 
 
 def _whole(low: int, high: int) -> Any:

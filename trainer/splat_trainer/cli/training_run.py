@@ -23,6 +23,7 @@ from splat_trainer.contract import (
     environment,
     layout,
 )
+from splat_trainer.distributed.crew import Leader
 from splat_trainer.kernels.ensure import kernels_used
 from splat_trainer.report.metrics import Metrics
 from splat_trainer.report.page import render_page
@@ -61,6 +62,8 @@ class TrainingRun:
         self._workspace = workspace
         self._reporters = reporters
         self._watch = Stopwatch()
+        rank = invocation.arguments.rank
+        self._crew = Leader(rank) if rank else None
 
     def result(self) -> ResultDocument:
         """Do it all; raises TrainerError (Interrupted) where a checkpoint is all that is left."""
@@ -102,6 +105,8 @@ class TrainingRun:
         self._reporters.stage(Stage.LOADING)
         with self._watch("load"):
             scene = load_scene(folder, self._config)
+            if self._crew:
+                scene = self._crew.share(scene)
         logger.info(
             "%s: %d views to train on, %d held out, %s points",
             self._data,
@@ -126,6 +131,7 @@ class TrainingRun:
                 resume=checkpoint,
                 checkpoints=self._checkpoints.folder,
                 on_render=lambda view, render: previews.add(view.name, view.image, render),
+                crew=self._crew,
             )
         except Exception:
             mirror.close()

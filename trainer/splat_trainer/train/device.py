@@ -8,6 +8,7 @@ from splat_trainer.capture.cores import usable_cores
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.config import Device
 from splat_trainer.contract.result import Reason
+from splat_trainer.distributed.rank import Rank
 
 
 def choose_device(wanted: Device) -> torch.device:
@@ -25,6 +26,11 @@ def choose_device(wanted: Device) -> torch.device:
             "or use --device cpu",
         )
     return torch.device("cpu")
+
+
+def device_of(rank: Rank) -> torch.device:
+    """The device of one of several processes that train together."""
+    return torch.device("cuda", rank.rank) if rank.device == "cuda" else torch.device("cpu")
 
 
 def gpu_name(device: torch.device) -> str | None:

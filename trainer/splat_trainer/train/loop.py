@@ -10,6 +10,8 @@ from torch import Tensor
 from splat_trainer.capture.scene import Scene
 from splat_trainer.contract import Stage, TrainConfig, TrainerError, layout
 from splat_trainer.contract.result import Reason
+from splat_trainer.distributed.crew import Begin, Crew
+from splat_trainer.distributed.exchange import Alone, Exchange, PeerLost
 from splat_trainer.optimize.schedule import Schedule, schedule_for
 from splat_trainer.rasterize.interface import Rasterizer, make_rasterizer
 from splat_trainer.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -40,6 +42,7 @@ def train(
     checkpoints: Path | None = None,
     on_render: RenderSink | None = None,
     schedule: Schedule | None = None,
+    crew: Crew | None = None,
 ) -> TrainOutcome:
     """Train a splat of a scene, and measure it on the held-out views.
 
@@ -47,17 +50,26 @@ def train(
     so, a checkpoint is written and the outcome is marked interrupted. `resume` is a checkpoint or
     a folder of them. `on_render` gets the held-out views with their final renders. `schedule`
     replaces the constants that belong to the configuration, for measurements of their effect.
+    `crew` are the processes that train with this one, which leads them.
     """
     device = choose_device(config.device)
     use_cores_we_have(device)
     checkpoint = load_checkpoint(resume) if resume else None
     run = _Run(scene, config, device, checkpoints or work_dir / layout.CHECKPOINTS, observer)
     try:
-        run.prepare(checkpoint, schedule or schedule_for(config))
+        run.prepare(checkpoint, schedule or schedule_for(config), resume, crew)
         run.train(stop)
         return run.finish(on_render)
+    except PeerLost as lost:
+        assert crew  # noqa: S101 - none is lost who was not there
+        raise crew.why_lost(lost) from lost
     except torch.OutOfMemoryError as error:
         raise out_of_memory_error(device, run.gaussians_trained) from error
+
+
+def crosses(before: int, after: int, every: int) -> bool:
+    """Whether a multiple of `every` is after `before`, and not after `after`."""
+    return after // every > before // every
 
 
 class _Run:
@@ -81,20 +93,31 @@ class _Run:
         self._interrupted = False
         self._loss: Tensor | None = None
         self._training: Training | None = None
+        self._exchange: Exchange = Alone()
 
     @property
     def gaussians_trained(self) -> int:
         """The largest count with which a whole step was done; 0 before the first."""
         return self._training.gaussians_trained if self._training else 0
 
-    def prepare(self, checkpoint: Checkpoint | None, schedule: Schedule) -> None:
-        """Everything before the first step."""
+    def prepare(
+        self,
+        checkpoint: Checkpoint | None,
+        schedule: Schedule,
+        resume: Path | None,
+        crew: Crew | None,
+    ) -> None:
+        """Everything before the first step; `checkpoint` was read from `resume`."""
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
         with self._watch.measure("prepare"):
             if self._device.type == "cuda":
                 self._observer.stage(Stage.COMPILING)
             self._rasterizer: Rasterizer = make_rasterizer(self._device)
+            # The others begin when there are kernels, so that not each compiles its own.
+            if crew:
+                begin = Begin(self._config, schedule, resume)
+                self._exchange = crew.assemble(begin, self._device)
             self._observer.stage(Stage.TRAINING)
             self._training = Training(
                 self._scene,
@@ -103,6 +126,7 @@ class _Run:
                 device=self._device,
                 rasterizer=self._rasterizer,
                 checkpoint=checkpoint,
+                exchange=self._exchange,
             )
         self._first_step = self._training.step
         self._seconds_before = checkpoint.seconds if checkpoint else 0.0
@@ -119,14 +143,16 @@ class _Run:
         training = self._started()
         with self._watch.measure("train"):
             while training.step < self._config.iterations:
-                if stop():
+                if self._exchange.stops(training.step, wanted=stop()):
                     self._interrupted = True
-                    self._save()
-                    return
+                    break
                 self._loss = training.advance()
                 if self._meter.due(training.step):
                     self._report()
                 self._measure_or_save()
+            self._exchange.close()
+            if self._interrupted:
+                self._save()
 
     def finish(self, on_render: RenderSink | None) -> TrainOutcome:
         """Measure the result, if the run came to its end, and put all together."""
@@ -181,16 +207,16 @@ class _Run:
     def _measure_or_save(self) -> None:
         """What is due every so many steps, but not after the last one."""
         training, config = self._started(), self._config
-        step = training.step
+        step, stride = training.step, self._exchange.size
         if step == config.iterations:
             return
         every = max(1, config.iterations // _MEASUREMENTS)
         # One step before round numbers: after those, opacities may just have been reset.
-        if (step + 1) % every == 0 and self._scene.test_views:
+        if crosses(step, step + stride, every) and self._scene.test_views:
             psnr = self._evaluate(_MEASURED_VIEWS, None).psnr
             self._meter.measured(psnr)
             self._report()
-        if config.checkpoint_interval and step % config.checkpoint_interval == 0:
+        if config.checkpoint_interval and crosses(step - stride, step, config.checkpoint_interval):
             self._save()
 
     def _evaluate(self, most: int, on_render: RenderSink | None) -> Evaluation:

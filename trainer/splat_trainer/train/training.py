@@ -8,6 +8,8 @@ from torch import Tensor
 from splat_trainer.capture.scene import Scene
 from splat_trainer.contract import TrainConfig, TrainerError
 from splat_trainer.contract.result import Reason
+from splat_trainer.distributed.exchange import Alone, Exchange
+from splat_trainer.distributed.scaling import as_counted_by, replicas, scaled_to
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.initialize import gaussians_from_points
 from splat_trainer.optimize.adam import GaussianOptimizer
@@ -22,6 +24,9 @@ from splat_trainer.train.views import DeviceViews, ViewOrder
 
 _log = logging.getLogger(__name__)
 
+_COMPARED_EVERY = 1000
+"""Views between two proofs that replicas are the same; each makes the host wait."""
+
 
 def capture_size(scene: Scene) -> CaptureSize:
     """What a plan of growth follows."""
@@ -31,6 +36,9 @@ def capture_size(scene: Scene) -> CaptureSize:
 
 class Training:
     """The state of a run after `step` finished steps; `advance` does the next.
+
+    A step is of one view. Where several replicas train through an `exchange`, each advances by a
+    view of its own, and all by as many steps as there are replicas.
 
     `gaussians_trained` is the largest count with which a whole step was done.
     """
@@ -44,7 +52,10 @@ class Training:
         device: torch.device,
         rasterizer: Rasterizer,
         checkpoint: Checkpoint | None = None,
+        exchange: Exchange | None = None,
     ) -> None:
+        self._exchange = exchange or Alone()
+        schedule = scaled_to(schedule, self._exchange.size)
         self._config = config
         self._scene = scene
         self._device = device
@@ -62,6 +73,7 @@ class Training:
         self.gaussians_trained = 0
         if checkpoint is None:
             gaussians = self._first_gaussians()
+            self._exchange.take_from_first([tensor for _, tensor in gaussians])
         else:
             check_resumable(checkpoint, scene, config)
             gaussians = checkpoint.gaussians.to(device)
@@ -85,7 +97,33 @@ class Training:
 
     def advance(self) -> Tensor:
         """Train one step, and give its loss as a tensor that nobody waited for."""
-        step, schedule = self.step + 1, self._schedule
+        exchange, schedule = self._exchange, self._schedule
+        steps = range(self.step + 1, min(self.step + exchange.size, self._config.iterations) + 1)
+        own, last = self.step + 1 + exchange.rank, steps[-1]
+        if exchange.size > 1:
+            self._forget_what_rank_0_counts(last)
+        count = len(self._optimizer.gaussians)
+        # The last step may have fewer views than replicas.
+        loss = self._look(own) if own in steps else torch.zeros((), device=self._device)
+        if exchange.size > 1:
+            self._add_up(last)
+        changes = [step for step in steps if self._strategy.changes(step)]
+        # Gradients of several views add up until then; they do not outlive their Gaussians.
+        if changes or any(schedule.moves(step) for step in steps):
+            self._optimizer.set_rates(last)
+            self._optimizer.step(self._seen)
+            self._seen = None
+        self.gaussians_trained = max(self.gaussians_trained, count)
+        for step in changes or [last]:
+            self._strategy.update(step, self._optimizer, self._generator)
+        self.step = last
+        if exchange.size > 1 and (changes or last % _COMPARED_EVERY < exchange.size):
+            exchange.compare(self._optimizer.gaussians, last)
+        return loss
+
+    def _look(self, step: int) -> Tensor:
+        """Draw the view of a step and give its loss; its gradients add to what is there."""
+        schedule = self._schedule
         view = self._order.at(step)
         self._take_size(schedule.divisor_at(step))
         gaussians = self._optimizer.gaussians
@@ -112,15 +150,33 @@ class Training:
         if schedule.visible_only:
             visible = rendering.visible.any(0)
             self._seen = visible if self._seen is None else self._seen | visible
-        # Gradients of several views add up until then; they do not outlive their Gaussians.
-        if schedule.moves(step) or self._strategy.changes(step):
-            self._optimizer.set_rates(step)
-            self._optimizer.step(self._seen)
-            self._seen = None
-        self.gaussians_trained = max(self.gaussians_trained, len(gaussians))
-        self._strategy.update(step, self._optimizer, self._generator)
-        self.step = step
         return loss.detach()
+
+    def _forget_what_rank_0_counts(self, last: int) -> None:
+        """Of what all replicas have added up, rank 0's counts in the next sum; the others' not."""
+        if self._exchange.rank == 0:
+            return
+        for _, leaf in self._optimizer.gaussians:
+            leaf.grad = None
+        for total in self._sums(last):
+            total.zero_()
+
+    def _add_up(self, last: int) -> None:
+        """Give every replica the sum of what all have gathered, as if one had drawn all views."""
+        leaves = [leaf for _, leaf in self._optimizer.gaussians]
+        sums = self._sums(last)
+        if not self._schedule.visible_only:
+            self._exchange.add_up(leaves, sums)
+            return
+        none = torch.zeros(len(leaves[0]), dtype=torch.bool, device=self._device)
+        seen = (none if self._seen is None else self._seen).float()
+        self._exchange.add_up(leaves, [*sums, seen])
+        self._seen = seen > 0
+
+    def _sums(self, last: int) -> list[Tensor]:
+        """What the strategy counts, while it does."""
+        counts = last - self._exchange.size < self._schedule.densify_until
+        return list(self._strategy.state().values()) if counts else []
 
     def _take_size(self, divisor: int) -> None:
         """Have the images at hand in the size that a step wants."""
@@ -133,7 +189,7 @@ class Training:
         return Checkpoint(
             step=self.step,
             gaussians=self.gaussians,
-            adam={**self._optimizer.state(), **self._pending()},
+            adam={**self._optimizer.state(), **self._pending(), **replicas(self._exchange.size)},
             strategy=self._strategy.state(),
             rng=self._generator.get_state(),
             device=self._device.type,
@@ -184,7 +240,7 @@ class Training:
     def _resume(self, checkpoint: Checkpoint) -> None:
         self.step = checkpoint.step
         try:
-            self._optimizer.load_state(checkpoint.adam)
+            self._optimizer.load_state(as_counted_by(self._exchange.size, checkpoint.adam))
             self._take_pending(checkpoint.adam.get("pending", {}))
             self._strategy.load_state(checkpoint.strategy)
             if checkpoint.device == self._device.type:
