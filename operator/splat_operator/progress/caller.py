@@ -7,6 +7,7 @@ import json
 import random
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from splat_operator.world.fields import mapping, text
 _POD_UID = "authentication.kubernetes.io/pod-uid"
 _CACHE_SECONDS = 300.0
 """A token is bound to its pod: whether that still is and works is asked of the store each time.
-What is remembered is only that the API server signed it, and for whom."""
+What is remembered is only that the API server signed it, and for whom; never beyond its own end."""
 _CACHE_SIZE = 10_000
 _REVIEWS_AT_ONCE = 8
 
@@ -36,14 +37,25 @@ def claimed_caller(token: str) -> Caller | None:
 
     It only saves the API server the review of tokens that could not be the right ones.
     """
-    try:
-        payload = token.split(".")[1]
-        claims: Any = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, IndexError, RecursionError):
-        return None
-    bound = mapping(claims, "kubernetes.io")
+    bound = mapping(_claims(token), "kubernetes.io")
     caller = Caller(text(bound.get("namespace")), text(mapping(bound, "pod").get("uid")))
     return caller if caller.namespace and caller.pod_uid else None
+
+
+def _claims(token: str) -> Any:
+    """Read what a token says; None where it is none."""
+    try:
+        payload = token.split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, IndexError, RecursionError):
+        return None
+
+
+def _seconds_left(token: str) -> float:
+    """Give how long a token that the API server has proven is still good."""
+    claims = _claims(token)
+    ends = claims.get("exp") if isinstance(claims, Mapping) else None
+    return float(ends) - time.time() if isinstance(ends, int) else _CACHE_SECONDS
 
 
 class TokenReviewer:
@@ -67,6 +79,8 @@ class TokenReviewer:
             found = _bound_pod(await self._client.create(TOKEN_REVIEWS, _review(token)))
         # Not all at one moment: trainings that began together report together.
         seconds = _CACHE_SECONDS * random.uniform(0.5, 1.0)  # noqa: S311 - only spreads load
+        if found:
+            seconds = min(seconds, _seconds_left(token))
         self._known[digest] = (time.monotonic() + seconds, found)
         while len(self._known) > _CACHE_SIZE:
             self._known.popitem(last=False)

@@ -161,14 +161,17 @@ class Store:
     def own_running_pod(self, key: Key, pod_uid: str) -> str:
         """Give the uid of the training that the pod works for now; empty where it does not.
 
-        It must be a pod of the Job that this training controls, and the training not be over.
+        It must be a pod of the Job that this training controls, not have ended (its token is good
+        for as long as it is there), and the training not be over.
         """
         family = self._families.get(key)
         if family is None or family.training is None or pod_uid not in family.pods:
             return ""
-        job_uid = family.pods[pod_uid].value.job_uid
+        pod = family.pods[pod_uid].value
+        if pod.ended:
+            return ""
         jobs = [sight.value for sight in family.jobs.values()]
-        owners = {job.owner_uid for job in jobs if job.uid == job_uid}
+        owners = {job.owner_uid for job in jobs if job.uid == pod.job_uid}
         over = family.training.phase in ("Succeeded", "Failed")
         return family.training.uid if owners == {family.training.uid} and not over else ""
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -20,9 +21,10 @@ PATH = "/v1/namespaces/gardens/trainings/garden/progress"
 REPORT = {"stage": "Training", "iteration": 45, "iterations": 100, "iterationsPerSecond": 9.876}
 
 
-def token(namespace: str = "gardens", pod_uid: str = "pod-1") -> str:
+def token(namespace: str = "gardens", pod_uid: str = "pod-1", **more: object) -> str:
     """A token as the API server makes them, but for its signature."""
-    claims = {"kubernetes.io": {"namespace": namespace, "pod": {"name": "x", "uid": pod_uid}}}
+    pod = {"name": "x", "uid": pod_uid}
+    claims = {"kubernetes.io": {"namespace": namespace, "pod": pod}, **more}
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"header.{payload}.signature"
 
@@ -149,6 +151,20 @@ def test_one_review_serves_a_pods_reports_for_a_while() -> None:
 
     play(api, scene)
     assert api.reviews == 1
+
+
+@pytest.mark.parametrize(("seconds_left", "reviews"), [(3600, 1), (0, 3)])
+def test_no_token_is_taken_for_good_beyond_its_own_end(seconds_left: int, reviews: int) -> None:
+    ending = token(exp=int(time.time()) + seconds_left)
+    api = ReviewingApi({ending: approval()})
+
+    async def ask() -> None:
+        reviewer = TokenReviewer(api)  # type: ignore[arg-type]
+        for _ in range(3):
+            assert await reviewer.caller(ending) == Caller("gardens", "pod-1")
+
+    asyncio.run(ask())
+    assert api.reviews == reviews
 
 
 def test_an_answer_says_when_the_next_report_is_wanted() -> None:

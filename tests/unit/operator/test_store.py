@@ -5,7 +5,15 @@ from typing import Any
 from splat_operator.runtime.store import Key, Store
 from splat_operator.world import World
 
-from .builders import installation, raw_job, raw_pod, raw_training, running, training
+from .builders import (
+    installation,
+    raw_job,
+    raw_pod,
+    raw_training,
+    running,
+    terminated,
+    training,
+)
 
 KEY = Key("gardens", "garden")
 LABELS = {"splatting.dev/training": "garden"}
@@ -94,6 +102,19 @@ def test_only_a_pod_of_the_trainings_own_job_may_report_and_only_before_the_end(
     assert store.own_running_pod(KEY, "uid-unknown") == ""
     store.see_training(a_training(9, status={"phase": "Succeeded"}))
     assert store.own_running_pod(KEY, "uid-garden-x") == ""
+
+
+def test_a_pod_that_has_ended_or_is_gone_may_not_report_however_long_its_token_is_good() -> None:
+    store = Store()
+    store.see_training(a_training(1))
+    store.see_job(a_job())
+    store.see_pod(a_pod(**running()))
+    store.see_pod(versioned(raw_pod("next", seconds=9, **running()), 5))
+    store.see_pod(a_pod(6, **terminated(74)))
+    assert store.own_running_pod(KEY, "uid-garden-x") == ""
+    assert store.own_running_pod(KEY, "uid-next") == training().uid
+    store.forget_pod(versioned(raw_pod("next"), 7))
+    assert store.own_running_pod(KEY, "uid-next") == ""
 
 
 def test_a_training_made_anew_under_the_same_name_replaces_the_old_one() -> None:
