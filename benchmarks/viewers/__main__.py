@@ -1,6 +1,8 @@
-"""Opens a PLY in two programs that are not ours, and puts what one draws beside the photo.
+"""Opens a splat in two programs that are not ours, and puts what one draws beside the photo.
 
-    python -m benchmarks.viewers PLY CAPTURE PICTURE.png [--view 0]
+    python -m benchmarks.viewers SPLAT CAPTURE PICTURE.png [--view 0]
+
+SPLAT is a file of any format that a run writes, in the capture's own frame.
 
 PlayCanvas's splat-transform reads the file and tells what is in it; mkkellogg's GaussianSplats3D
 draws it in headless Chromium, on the processor, from where a held-out photo was taken. The
@@ -30,7 +32,7 @@ NEEDED = ("node", "npm", "chromium")
 def main() -> None:
     """Open the file in both, and tell what each made of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("ply", type=Path)
+    parser.add_argument("splat", type=Path)
     parser.add_argument("capture", type=Path)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--view", type=int, default=0, help="which of the held-out views")
@@ -42,13 +44,13 @@ def main() -> None:
 
     packages = installed_packages()
     transform = packages / "@playcanvas/splat-transform/bin/cli.mjs"
-    command = ["node", str(transform), "--quiet", str(arguments.ply), "--info", "json", "null"]
+    command = ["node", str(transform), "--quiet", str(arguments.splat), "--info", "json", "null"]
     told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     print(f"splat-transform: {told.strip()}")
 
     scene = load_scene(arguments.capture, TrainConfig())
     view = scene.test_views[arguments.view]
-    drawing, count = draw_in_browser(arguments.ply, pose_of(scene, view), packages)
+    drawing, count = draw_in_browser(arguments.splat, pose_of(scene, view), packages)
     error = np.mean((drawing / 255.0 - view.image / 255.0) ** 2)
     print(f"GaussianSplats3D: {count:,} splats, {view.name}: {-10 * np.log10(error):.2f} dB PSNR")
     Image.fromarray(np.hstack([view.image, drawing])).save(arguments.picture)

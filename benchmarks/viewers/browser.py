@@ -22,13 +22,14 @@ _TYPES = {".html": "text/html", ".js": "text/javascript", ".json": "application/
 
 
 def draw_in_browser(
-    ply: Path, pose: dict[str, object], packages: Path
+    splat: Path, pose: dict[str, object], packages: Path
 ) -> tuple[NDArray[np.uint8], int]:
-    """Give the picture [H, W, 3] of `ply` as GaussianSplats3D draws it, and its count of splats.
+    """Give the picture [H, W, 3] of `splat` as GaussianSplats3D draws it, and its count of splats.
 
     Raises RuntimeError where the page fails, queue.Empty where it takes too long.
     """
     told: Queue[tuple[str, bytes]] = Queue()
+    served = f"/splat{splat.suffix}"  # the viewer tells the format from the name
     roots = {"viewer": packages / "@mkkellogg/gaussian-splats-3d", "three": packages / "three"}
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,9 +51,9 @@ def draw_in_browser(
             pass
 
         def _content(self) -> bytes | None:
-            fixed = {"/": PAGE, "/splat.ply": ply}.get(self.path)
+            fixed = {"/": PAGE, served: splat}.get(self.path)
             if self.path == "/pose.json":
-                return json.dumps(pose).encode()
+                return json.dumps({**pose, "splat": served}).encode()
             if fixed is None:
                 root, _, name = self.path.strip("/").partition("/")
                 fixed = roots.get(root, packages / "none") / name

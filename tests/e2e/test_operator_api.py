@@ -51,6 +51,14 @@ WRONG: dict[str, tuple[Raw, str]] = {
         ),
         "give exactly one of s3 and persistentVolumeClaim",
     ),
+    "a format that is none": (
+        training("wrong", output={"persistentVolumeClaim": CLAIM, "formats": ["ply", "obj"]}),
+        'supported values: "ply", "compressed-ply", "spz", "splat"',
+    ),
+    "a format twice": (
+        training("wrong", output={"persistentVolumeClaim": CLAIM, "formats": ["spz", "spz"]}),
+        "Duplicate value",
+    ),
     "no iterations": (training("wrong", training={"iterations": 0}), "greater than or equal to 1"),
     "densification after the end": (
         training("wrong", training={"iterations": 10, "densifyUntilIteration": 11}),
@@ -171,6 +179,7 @@ def test_defaults_are_filled_in_but_the_trainers_are_left_to_it(
         "sharedMemory": "1Gi",
     }
     assert spec["maxRetries"] == 3
+    assert spec["output"]["formats"] == ["ply"]
     assert "training" not in spec
 
 
@@ -190,3 +199,4 @@ def test_every_part_of_the_spec_is_explained(shared_trainings: Namespace) -> Non
     for field in ("source", "training", "resources", "qualityGate", "suspend"):
         assert "<empty>" not in explained("spec", field)
     assert "Default: 30000" in explained("spec", "training", "iterations")
+    assert "compressed-ply" in explained("spec", "output", "formats")

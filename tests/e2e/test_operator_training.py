@@ -55,7 +55,11 @@ def garden(shared_trainings: Namespace) -> Namespace:
 @pytest.fixture(scope="module")
 def done(garden: Namespace) -> Raw:
     """The status of a training that has succeeded."""
-    garden.apply(training("garden", qualityGate={"minPsnr": 5}))
+    output = {
+        "persistentVolumeClaim": {"claimName": SPLATS, "path": "garden"},
+        "formats": ["spz", "compressed-ply"],
+    }
+    garden.apply(training("garden", output=output, qualityGate={"minPsnr": 5}))
     return garden.wait_for_phase("garden", "Succeeded", 180)
 
 
@@ -66,6 +70,21 @@ def test_a_capture_on_a_claim_becomes_a_splat_on_another(garden: Namespace, done
     seen = garden.run_shell("look", script, SPLATS)
     assert seen.startswith(ply["sha256"])
     assert seen.endswith("ply")
+
+
+def test_every_format_asked_for_is_on_the_claim_as_the_status_says(
+    garden: Namespace, done: Raw
+) -> None:
+    told = {output["format"]: output for output in done["outputs"]}
+    assert list(told)[:3] == ["ply", "spz", "compressed-ply"]
+    names = ("point_cloud.ply", "point_cloud.spz", "point_cloud.compressed.ply")
+    script = f"cd /volume/garden && sha256sum {' '.join(names)} && wc -c {' '.join(names)}"
+    seen = garden.run_shell("look-at-formats", script, SPLATS).split()
+    for (output, name), checksum, size in zip(
+        zip(list(told.values())[:3], names, strict=True), seen[:6:2], seen[6:12:2], strict=True
+    ):
+        assert output["uri"] == f"pvc://{SPLATS}/garden/{name}"
+        assert (output["sha256"], str(output["bytes"])) == (checksum, size)
 
 
 def test_the_status_tells_what_came_of_it(done: Raw) -> None:

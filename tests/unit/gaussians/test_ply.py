@@ -12,8 +12,8 @@ from plyfile import PlyData
 
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.result import Reason
-from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.formats.ply import PROPERTIES, read_ply, write_ply
+from splat_trainer.gaussians.gaussians import Gaussians
 from tests.unit.rasterize.scenes import random_gaussians
 
 
