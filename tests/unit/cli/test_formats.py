@@ -109,6 +109,8 @@ def test_a_run_writes_all_formats_lists_them_and_resumes_with_others(
         ("none.ply", "a.spz", ExitCode.NOT_FOUND, "none.ply"),
         ("text.ply", "a.spz", ExitCode.DATA, "no PLY header"),
         ("text.ply", "a.glb", ExitCode.CONFIG, ".compressed.ply, .spz, .splat"),
+        ("a.compressed.ply", "b.ply", ExitCode.CONFIG, "compressed-ply is only written, not read"),
+        ("a.SPZ", "b.ply", ExitCode.CONFIG, "give the PLY that it was made of"),
     ],
 )
 def test_what_cannot_be_converted_is_said_in_one_line(
@@ -124,6 +126,13 @@ def test_what_cannot_be_converted_is_said_in_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
     assert not (tmp_path / target).exists()
+
+
+def test_a_format_that_is_only_written_cannot_be_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["eval", "garden.splat", "--data", "nowhere"]) == ExitCode.CONFIG
+    assert "garden.splat: splat is only written" in capsys.readouterr().err
 
 
 def test_an_unknown_format_is_refused_before_anything_is_done(

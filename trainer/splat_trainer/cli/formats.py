@@ -29,6 +29,17 @@ def asked_formats(flag: str | None, environ: Mapping[str, str]) -> tuple[SplatFo
     return tuple(dict.fromkeys(asked))
 
 
+def refuse_what_is_only_written(path: Path) -> None:
+    """Raise TrainerError where a name is that of a format that nothing here reads."""
+    name = path.name.lower()
+    for format in SplatFormat:
+        if format is not SplatFormat.PLY and name.endswith(format.suffix):
+            raise TrainerError(
+                Reason.INVALID_CONFIGURATION,
+                f"{path}: {format} is only written, not read: give the PLY that it was made of",
+            )
+
+
 def format_of(path: Path) -> SplatFormat:
     """Tell a file's format from how its name ends; `.compressed.ply` is not `.ply`."""
     name = path.name.lower()

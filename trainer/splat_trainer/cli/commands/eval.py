@@ -4,6 +4,7 @@ from pathlib import Path
 
 from splat_trainer.capture.load import load_scene
 from splat_trainer.capture.scene import Scene
+from splat_trainer.cli.formats import refuse_what_is_only_written
 from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.workspace import open_scratch
 from splat_trainer.contract import ExitCode, Reason, TrainConfig, TrainerError
@@ -31,6 +32,7 @@ class EvaluationDocument(Document):
 def run(invocation: Invocation) -> ExitCode:
     """Measure, and print the figures."""
     arguments = invocation.arguments
+    refuse_what_is_only_written(arguments.splat)
     config = invocation.config()
     device = choose_device(config.device)
     with open_scratch() as scratch:
