@@ -57,7 +57,7 @@ WRONG: dict[str, tuple[Raw, str]] = {
     ),
     "a format twice": (
         training("wrong", output={"persistentVolumeClaim": CLAIM, "formats": ["spz", "spz"]}),
-        "Duplicate value",
+        ".spec.output.formats: duplicate entries",
     ),
     "no iterations": (training("wrong", training={"iterations": 0}), "greater than or equal to 1"),
     "densification after the end": (
