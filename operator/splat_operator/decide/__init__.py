@@ -11,7 +11,7 @@ from splat_operator.decide.decision import (
     RedoWarmUp,
     UpdateJob,
 )
-from splat_operator.decide.job_name import job_name
+from splat_operator.decide.job_name import is_job_name, job_name
 from splat_operator.decide.kernels import kernel_plan
 from splat_operator.decide.reasons import MEANINGS, Meaning, Reason
 from splat_operator.decide.waiting import podless_job
@@ -29,6 +29,7 @@ __all__ = [
     "RedoWarmUp",
     "UpdateJob",
     "decide",
+    "is_job_name",
     "job_name",
     "kernel_plan",
     "podless_job",

@@ -37,6 +37,8 @@ def _condition(
         status, reason, message = _kernels_verdict(world, where)
     else:
         status, reason, message = _verdict(kind, training, where, placed)
+    if kind is ConditionType.ACCEPTED:
+        status, reason, message = _with_what_is_wrong(world, (status, reason, message))
     written = training.condition(kind)
     since = written.get("lastTransitionTime") if written.get("status") == status else None
     return {
@@ -71,6 +73,18 @@ def _kernels_verdict(world: World, where: Situation) -> Verdict:
     if state.holds and spec.suspend and world.job is None:
         return ("Unknown", *blocked)
     return state.status, state.reason, state.message
+
+
+def _with_what_is_wrong(world: World, verdict: Verdict) -> Verdict:
+    """Tell with Accepted what keeps the operator from doing as the spec asks while it runs on."""
+    status, reason, message = verdict
+    if status != "True":
+        return verdict
+    if world.trouble:
+        words = f"{world.trouble.reason}: {world.trouble.message}"
+        return ("False", Reason.JOB_REFUSED.value, words)
+    fault = world.installation.definition_fault
+    return (status, reason, f"{message}, but {fault}") if fault else verdict
 
 
 def _verdict(kind: ConditionType, training: Training, where: Situation, placed: bool) -> Verdict:

@@ -11,6 +11,7 @@ from splat_operator.decide.gpu_seconds import gpu_seconds
 from splat_operator.decide.situation import situation
 from splat_operator.decide.status import differs, events, status
 from splat_operator.world import Training, World
+from splat_operator.world.fields import mappings
 
 
 def decide(world: World, now: datetime) -> Decision:
@@ -45,7 +46,9 @@ def decide(world: World, now: datetime) -> Decision:
 
 def _seen_again(training: Training) -> Mapping[str, Any] | None:
     """After the end nothing is told anew but that a changed spec was seen."""
-    written = training.status
+    written, seen = training.status, {"observedGeneration": training.generation}
     if written.get("observedGeneration") == training.generation:
         return None
-    return {**written, "observedGeneration": training.generation}
+    # `kubectl wait` takes no word from a condition that is about an earlier generation.
+    told = [{**one, **seen} for one in mappings(written.get("conditions"))]
+    return {**written, **seen, "conditions": told}

@@ -70,6 +70,8 @@ def failure_of(pod: Pod) -> Situation:
         return Situation(Reason.EVICTED, f"the pod was put out: {why}")
     if ended:
         return Situation(Reason.CRASHED, _how_it_crashed(ended.exit_code, ended.message))
+    if pod.reason and not pod.started_at:
+        return Situation(Reason.REFUSED_BY_NODE, f"{pod.reason}: {pod.message}".removesuffix(": "))
     return Situation(Reason.CRASHED, pod.message or pod.reason or "the pod failed")
 
 

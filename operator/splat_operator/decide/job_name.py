@@ -12,4 +12,18 @@ def job_name(training: Training) -> str:
     the same name that is still being deleted.
     """
     digits = training.uid.replace("-", "")[:_UID_DIGITS]
-    return f"{training.name.replace('.', '-')}-{digits}"
+    return f"{_stem(training)}-{digits}"
+
+
+def is_job_name(name: str, training: Training) -> bool:
+    """Whether a name is that of a Job of this training, or of an earlier one of the same name."""
+    stem, _, digits = name.rpartition("-")
+    return stem == _stem(training) and len(digits) == _UID_DIGITS and _is_hexadecimal(digits)
+
+
+def _stem(training: Training) -> str:
+    return training.name.replace(".", "-")
+
+
+def _is_hexadecimal(digits: str) -> bool:
+    return all(digit in "0123456789abcdef" for digit in digits)

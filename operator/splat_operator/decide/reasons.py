@@ -31,6 +31,7 @@ class Reason(StrEnum):
     IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
     CONTAINER_START_ERROR = "ContainerStartError"
+    POD_LOST = "PodLost"
     TRAINING = "Training"
     RETRYING = "Retrying"
     # The good end.
@@ -51,6 +52,7 @@ class Reason(StrEnum):
     # Ends that only the operator sees.
     OOM_KILLED = "OOMKilled"
     EVICTED = "Evicted"
+    REFUSED_BY_NODE = "RefusedByNode"
     CRASHED = "TrainerCrashed"
     QUALITY_GATE_FAILED = "QualityGateFailed"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
@@ -100,8 +102,9 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.JOB_REFUSED: _blocks(
         ConditionType.ACCEPTED,
-        "The API server refused the Job: a quota, an admission policy, a name that is not valid. "
-        "It is tried again, at longer and longer intervals.",
+        "The API server refused the Job, or a change of it: a quota, an admission policy or "
+        "webhook, a name that is not valid. It is tried again, at longer and longer intervals; a "
+        "Job that runs runs on.",
         "Read the API server's words in the message.",
     ),
     Reason.INVALID_OVERRIDES: _blocks(
@@ -152,8 +155,8 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.STOPPING: _waits(
         ConditionType.SCHEDULED,
-        "A pod of an earlier Job of this training has not ended; no second one is started beside "
-        "it.",
+        "A pod of an earlier Job of this training, or of an earlier training of its name, has not "
+        "ended; no second one is started beside it.",
         "Nothing; it has two minutes to save a checkpoint.",
         told=False,
     ),
@@ -202,6 +205,13 @@ MEANINGS: dict[Reason, Meaning] = {
         ConditionType.RUNNING,
         "The container was made and cannot be started.",
         "Check that spec.image is a trainer image; read the message.",
+    ),
+    Reason.POD_LOST: _blocks(
+        ConditionType.RUNNING,
+        "The pod should have ended and its node has not said so for a minute: it is off, or cut "
+        "off. Nothing is started beside a pod that may still be writing.",
+        "Bring the node back. If it is surely off, delete the Node, or the pod with `kubectl "
+        "delete pod --force`: the training goes on from its last checkpoint.",
     ),
     Reason.TRAINING: _waits(
         ConditionType.SUCCEEDED,
@@ -277,6 +287,11 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.EVICTED: _fails(
         "The node put the pod out: its memory or disk ran short.",
         "Set resources.memory to what the training needs, or free the node's disk.",
+    ),
+    Reason.REFUSED_BY_NODE: _fails(
+        "The node's kubelet did not take the pod, in every attempt: a GPU that it could not hand "
+        "out, no room.",
+        "Read the kubelet's words in the message; `kubectl describe node` shows what it has.",
     ),
     Reason.CRASHED: _fails(
         "The trainer ended without a result document, in every attempt.",

@@ -10,13 +10,14 @@ from splat_operator.decide.ending import ending, failure_of
 from splat_operator.decide.kernels.state import kernel_state
 from splat_operator.decide.pod_template import override_fault
 from splat_operator.decide.reasons import MEANINGS, Reason
+from splat_operator.decide.stopping import counts_as_lost, lost, stopping_words
 from splat_operator.decide.waiting import (
     made,
     waiting_for_a_node,
     waiting_for_a_pod,
     waiting_to_start,
 )
-from splat_operator.world import Job, Pod, World
+from splat_operator.world import Job, Pod, Training, World
 
 _KUBELET_ALTERNATES = (Reason.IMAGE_PULL_BACK_OFF, Reason.CONTAINER_CONFIG_ERROR)
 """Reasons under which the kubelet says the same in turn in two ways."""
@@ -40,33 +41,43 @@ def _on_the_way(world: World, now: datetime) -> Situation:
     if job is None or job.deleting:
         return _without_job(world, pod, now)
     if job.suspend:
-        return _suspended(training.spec, job, pod)
+        return _suspended(training.spec, job, pod, now)
     if pod is None:
         return waiting_for_a_pod(world, job, now)
+    return _with_a_pod(training, pod, now)
+
+
+def _with_a_pod(training: Training, pod: Pod, now: datetime) -> Situation:
     if pod.phase == "Failed":
         failure = failure_of(pod)
         return Situation(
             Reason.RETRYING, f"pod {pod.name} failed: {failure.reason}: {failure.message}"
         )
-    return (
+    lost_at = counts_as_lost(pod)
+    if lost_at and now >= lost_at:
+        return Situation(Reason.POD_LOST, lost(pod))
+    where = (
         waiting_for_a_node(training, pod)
         or waiting_to_start(pod)
         or Situation(Reason.TRAINING, f"pod {pod.name} on {pod.node_name}")
     )
+    return replace(where, wake_at=lost_at)
 
 
-def _suspended(spec: SplatTrainingSpec, job: Job, pod: Pod | None) -> Situation:
+def _suspended(spec: SplatTrainingSpec, job: Job, pod: Pod | None, now: datetime) -> Situation:
     """Say by whom the Job is held: by the user, or by the queue."""
+    wake_at = None
     if pod and not pod.ended:
         why = "preempted" if spec.queue_name and not spec.suspend else "suspended"
-        words = f"{why}; waiting for pod {pod.name} to stop"
+        words, wake_at = stopping_words(pod, now)
+        words = f"{why}; {words}"
     else:
         words = "spec.suspend is true"
     if spec.suspend or not spec.queue_name:
-        return Situation(Reason.SUSPENDED, words)
+        return Situation(Reason.SUSPENDED, words, wake_at)
     if pod is None or pod.ended:
         words = f"Job {job.name} waits in queue {spec.queue_name}"
-    return Situation(Reason.QUEUED, words)
+    return Situation(Reason.QUEUED, words, wake_at)
 
 
 def _without_job(world: World, pod: Pod | None, now: datetime) -> Situation:
@@ -77,14 +88,14 @@ def _without_job(world: World, pod: Pod | None, now: datetime) -> Situation:
     if fault:
         return Situation(Reason.INVALID_OVERRIDES, fault)
     stopping = pod if pod and not pod.ended else next(iter(world.stopping), None)
+    words, wake_at = stopping_words(stopping, now) if stopping else ("spec.suspend is true", None)
     if spec and spec.suspend:
-        words = f"waiting for pod {stopping.name} to stop" if stopping else "spec.suspend is true"
-        return Situation(Reason.SUSPENDED, words)
+        return Situation(Reason.SUSPENDED, words, wake_at)
     kernels = kernel_state(world, now).holds if world.job is None else None
     if kernels:
         return kernels
     if stopping:
-        return Situation(Reason.STOPPING, f"waiting for pod {stopping.name} to stop")
+        return Situation(Reason.STOPPING, words, wake_at)
     return made(world.training)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from splat_operator.api import names
-from splat_operator.decide import job_name, kernel_plan
+from splat_operator.decide import is_job_name, job_name, kernel_plan
 from splat_operator.runtime.kernel_store import KernelStore
 from splat_operator.runtime.keys import Key
 from splat_operator.world import Installation, Job, Pod, Training, Trouble, World
@@ -257,15 +257,19 @@ def _own_pods(job: Job | None, family: _Family) -> tuple[Pod, ...]:
 
 
 def _stopping(training: Training, job: Job | None, family: _Family) -> tuple[Pod, ...]:
-    """Give the pods of an earlier Job of this training that have not ended.
+    """Give the pods of an earlier Job of this training, or of one of its name, that have not ended.
 
-    Of a Job that is gone the name is left, and that holds the training's uid.
+    They may still write to the same output. Of a Job that is gone the name is left.
     """
-    name, uid = job_name(training), job.uid if job else ""
+    if not family.pods:
+        return ()
+    uid = job.uid if job else ""
     return tuple(
         sight.value
         for sight in family.pods.values()
-        if sight.value.job_name == name and sight.value.job_uid != uid and not sight.value.ended
+        if not sight.value.ended
+        and (not uid or sight.value.job_uid != uid)
+        and is_job_name(sight.value.job_name, training)
     )
 
 

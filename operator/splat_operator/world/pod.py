@@ -18,6 +18,9 @@ from splat_operator.world.fields import (
 
 TRAINER_CONTAINER = "trainer"
 
+_JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
+"""On a pod of a Job; it stays when the Job goes and leaves its pods behind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Termination:
@@ -40,6 +43,8 @@ class Pod:
     job_name: str = ""
     created_at: datetime | None = None
     deleting: bool = False
+    ends_by: datetime | None = None
+    """When the time is over that one which is being deleted has to end by itself."""
     phase: str = ""
     reason: str = ""
     message: str = ""
@@ -83,9 +88,11 @@ class Pod:
             name=text(metadata.get("name")),
             uid=text(metadata.get("uid")),
             job_uid=controller_uid(metadata),
-            job_name=controller_name(metadata),
+            job_name=controller_name(metadata)
+            or text(mapping(metadata, "labels").get(_JOB_NAME_LABEL)),
             created_at=moment(metadata.get("creationTimestamp")),
             deleting="deletionTimestamp" in metadata,
+            ends_by=moment(metadata.get("deletionTimestamp")),
             phase=text(status.get("phase")),
             reason=text(status.get("reason")),
             message=text(status.get("message")),

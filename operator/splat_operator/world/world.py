@@ -18,6 +18,8 @@ class Installation:
     progress_ca: str = ""
     """The endpoint's certificate authority, in PEM."""
     kernel_cache: KernelCacheSettings = field(default_factory=KernelCacheSettings)
+    definition_fault: str = ""
+    """What is wrong with the installed CRD, and what to do; empty where nothing is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What a status tells of what is observed."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,13 +9,14 @@ import pytest
 
 from splat_operator.api import SplatTrainingStatus
 from splat_operator.decide import DeleteJob, decide
-from splat_operator.world import Trouble
+from splat_operator.world import Trouble, World
 
 from .builders import (
     NOW,
     RESULT,
     condition,
     finished,
+    installation,
     job,
     pod,
     running,
@@ -328,6 +330,27 @@ def test_a_refused_job_is_told_in_the_api_servers_words() -> None:
     assert "exceeded quota: gpus" in condition(told, "Accepted")["message"]
 
 
+def test_a_change_of_the_job_that_is_refused_is_told_while_the_training_runs_on() -> None:
+    asked = training(maxRetries=9)
+    trouble = Trouble("Forbidden", "jobs.batch is forbidden: no patch")
+    told = status_of(asked, job(asked), pod(**running()), trouble=trouble)
+    assert condition(told, "Accepted")["status"] == "False"
+    assert condition(told, "Accepted")["reason"] == "JobRefused"
+    assert "no patch" in condition(told, "Accepted")["message"]
+    assert condition(told, "Running")["status"] == "True"
+    assert told["phase"] == "Running"
+
+
+def test_an_old_definition_is_told_on_every_training_that_is_accepted() -> None:
+    asked = training()
+    old = replace(installation(), definition_fault="the CRD is old: apply the operator's")
+    decided = decide(World(old, asked, job(asked), (pod(**running()),)), NOW)
+    assert decided.status is not None
+    accepted = condition(dict(decided.status), "Accepted")
+    assert accepted["status"] == "True"
+    assert accepted["message"].endswith("but the CRD is old: apply the operator's")
+
+
 def test_a_spec_that_cannot_be_read_names_its_field() -> None:
     told = status_of(training(resources={"gpus": "many"}))
     assert condition(told, "Accepted")["reason"] == "InvalidSpec"
@@ -415,4 +438,5 @@ def test_an_end_is_never_taken_back() -> None:
     changed = decide(world(training(status=told, generation=2), done), NOW).status
     assert changed is not None
     assert changed["observedGeneration"] == 2
-    assert {**changed, "observedGeneration": 1} == told
+    seen = [{**one, "observedGeneration": 2} for one in told["conditions"]]
+    assert changed == {**told, "observedGeneration": 2, "conditions": seen}

@@ -26,6 +26,12 @@ def trainer(**fields: Any) -> dict[str, Any]:
     return {"spec": {"containers": [{"name": "trainer", **fields}]}}
 
 
+def neighbour(**resources: Any) -> dict[str, Any]:
+    """A container beside the trainer's, as restricted as it."""
+    plain = template(None)["spec"]["containers"][0]["securityContext"]
+    return {"name": "side", "image": "x", "securityContext": plain, "resources": resources}
+
+
 def refusal(overrides: Any) -> str:
     """What is told of overrides that are not taken: no Job is made then."""
     cache = KernelCacheSettings(in_image=False)
@@ -170,6 +176,14 @@ def test_scratch_can_be_another_volume() -> None:
         ({"spec": "all of it"}, "spec"),
         ({"spec": {"containers": {"trainer": {}}}}, "spec.containers"),
         ({"spec": {"containers": [{"image": "x"}]}}, "spec.containers[0]"),
+        (
+            {"spec": {"containers": [neighbour(limits={"nvidia.com/gpu": 1})]}},
+            "spec.containers[side].resources.limits[nvidia.com/gpu]",
+        ),
+        (
+            {"spec": {"initContainers": [neighbour(requests={"example.com/fpga": "1"})]}},
+            "spec.initContainers[side].resources.requests[example.com/fpga]",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_refused_with_the_fields_name(overrides: Any, field: str) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from splat_operator.runtime.store import Key, Store
 from splat_operator.world import World
 
@@ -90,6 +92,39 @@ def test_a_pod_that_only_carries_the_label_is_not_this_trainings() -> None:
     store.see_pod(stray)
     assert world(store).pods == ()
     assert store.own_running_pod(KEY, stray["metadata"]["uid"]) == ""
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [
+        # Its Job was deleted with --cascade=orphan: the controller takes its reference off.
+        [],
+        # Of a SplatTraining of this name that was deleted a moment ago, with its Job.
+        [{"uid": "gone", "controller": True, "name": "garden-0123abcd"}],
+    ],
+)
+def test_a_pod_of_an_earlier_job_that_still_runs_is_waited_for(owners: list[Any]) -> None:
+    store = Store()
+    store.see_training(a_training())
+    names = {**LABELS, "batch.kubernetes.io/job-name": "garden-0123abcd"}
+    left = versioned(raw_pod(**running()), 3, ownerReferences=owners)
+    left["metadata"]["labels"] = names
+    store.see_pod(left)
+    assert [pod.name for pod in world(store).stopping] == ["garden-x"]
+    ended = versioned(raw_pod(**terminated(75)), 4, ownerReferences=owners)
+    ended["metadata"]["labels"] = names
+    store.see_pod(ended)
+    assert world(store).stopping == ()
+
+
+def test_a_pod_that_is_of_no_trainings_job_is_not_waited_for() -> None:
+    store = Store()
+    store.see_training(a_training())
+    stray = versioned(raw_pod("stray", **running()), 4, ownerReferences=[])
+    store.see_pod(stray)
+    somebodys = {"uid": "x", "controller": True, "name": "garden-of-somebody"}
+    store.see_pod(versioned(raw_pod("other", **running()), 5, ownerReferences=[somebodys]))
+    assert world(store).stopping == ()
 
 
 def test_only_a_pod_of_the_trainings_own_job_may_report_and_only_before_the_end() -> None:

@@ -188,9 +188,10 @@ def _check_gpus(before: Node, after: Node, where: str) -> None:
 
 
 def _check_neighbour(container: Node, own_volumes: Iterable[Node], where: str) -> None:
-    """Another container of the pod sees neither the progress token nor the cache writable."""
+    """Another container sees neither the progress token nor the cache writable, and has no GPU."""
     if container["name"] == TRAINER_CONTAINER:
         raise OverrideError(where, "the name is taken by the trainer's container")
+    _check_gpus({}, container, where)
     ours = {volume["name"] for volume in own_volumes}
     for mount in container.get("volumeMounts") or []:
         here = f"{where}.volumeMounts[{mount['mountPath']}]"
