@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
-from splat_trainer.capture.colmap_write import Observations, write_model
-from splat_trainer.capture.model import Points, PosedImage
+from splat_trainer.capture.colmap_write import write_model
+from splat_trainer.capture.model import Observations, Points, PosedImage
 
 IMAGES = 3
 POINTS = 20

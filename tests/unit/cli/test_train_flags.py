@@ -10,7 +10,7 @@ from splat_trainer.cli.config_sources import resolve_config
 from splat_trainer.cli.parser import build_parser
 from splat_trainer.cli.train_flags import add_config_flags, flag_of, given_config_flags
 from splat_trainer.contract import TrainConfig
-from splat_trainer.contract.config import Device, Frame
+from splat_trainer.contract.config import Device, Frame, Lens
 from splat_trainer.contract.presets import Preset, Strategy
 
 
@@ -41,6 +41,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "seed": st.integers(0, 2**32 - 1),
     "checkpoint_interval": st.integers(0, 10**9),
     "allow_missing_images": st.booleans(),
+    "lens": st.sampled_from(get_args(Lens)),
     "frame": st.sampled_from(get_args(Frame)),
     "device": st.sampled_from(get_args(Device)),
 }

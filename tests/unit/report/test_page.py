@@ -97,6 +97,13 @@ def test_a_run_without_held_out_views_says_so(tmp_path: Path) -> None:
     assert "All held-out views" not in text
 
 
+def test_a_lens_that_was_fitted_is_told(tmp_path: Path) -> None:
+    assert "Lens" not in Tags(render_page(runs.run(tmp_path))).text
+    capture = runs.metrics().capture.model_copy(update={"lens": "a lens fitted: used"})
+    run = runs.run(tmp_path, metrics=runs.metrics(capture=capture))
+    assert "a lens fitted: used" in Tags(render_page(run)).text
+
+
 def test_a_curve_is_drawn_for_loss_psnr_and_gaussians(tmp_path: Path) -> None:
     page = Tags(render_page(runs.run(tmp_path)))
     labels = [attributes.get("aria-label") for tag, attributes in page.tags if tag == "svg"]

@@ -5,18 +5,21 @@ the file has bytes for it, so that a lying one costs neither memory nor time.
 """
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from splat_trainer.capture.camera import MODEL_BY_ID, Camera
 from splat_trainer.capture.fault import invalid, reading
-from splat_trainer.capture.model import Points, PosedImage
+from splat_trainer.capture.model import Observations, Points, PosedImage
 
 _COUNT = struct.Struct("<Q")
 _CAMERA = struct.Struct("<IiQQ")
 _IMAGE = struct.Struct("<I7dI")
+_POINT2D = np.dtype([("xy", "<f8", 2), ("point_id", "<u8")])
 _POINT2D_BYTES = 24
 _NAME_LIMIT = 4096
 _TRACK_ELEMENT_BYTES = 8
@@ -113,20 +116,52 @@ def read_cameras(path: Path) -> dict[int, Camera]:
 
 def read_images(path: Path) -> list[PosedImage]:
     """Read images.bin: the poses; 2D observations are stepped over."""
-    images: list[PosedImage] = []
+    return [image for image, _ in _images(path, keep=False)]
+
+
+def read_observations(path: Path) -> dict[int, Observations]:
+    """Read images.bin again: the 2D points that are of 3D points, by image id."""
+    found = {}
+    for image, data in _images(path, keep=True):
+        records = np.frombuffer(data, _POINT2D)
+        ids = records["point_id"].astype(np.int64)  # 2^64 - 1, of no point, becomes -1
+        found[image.image_id] = Observations(records["xy"][ids >= 0], ids[ids >= 0])
+    return found
+
+
+def _images(path: Path, *, keep: bool) -> Iterator[tuple[PosedImage, bytes]]:
     with reading(path), _Reader(path) as reader:
         for _ in range(reader.count(_IMAGE.size + 1 + _COUNT.size, "images")):
             image_id, *pose, camera_id = _IMAGE.unpack(reader.take(_IMAGE.size, "an image"))
             name = reader.text(_NAME_LIMIT, f"the name of image {image_id}")
-            observations = reader.count(_POINT2D_BYTES, f"2D points in image {image_id}")
-            reader.skip(observations * _POINT2D_BYTES, f"the 2D points of image {image_id}")
+            count = reader.count(_POINT2D_BYTES, f"2D points in image {image_id}")
+            size, what = count * _POINT2D_BYTES, f"the 2D points of image {image_id}"
+            data = b""
+            if keep:
+                data = reader.take(size, what)
+            else:
+                reader.skip(size, what)
             qw, qx, qy, qz, tx, ty, tz = pose
-            images.append(PosedImage(image_id, name, camera_id, (qw, qx, qy, qz), (tx, ty, tz)))
-    return images
+            yield PosedImage(image_id, name, camera_id, (qw, qx, qy, qz), (tx, ty, tz)), data
 
 
 def read_points(path: Path) -> Points:
     """Read points3D.bin; tracks only as far as their length."""
+    records = _point_records(path)
+    return Points(
+        xyz=records["xyz"].copy(),
+        rgb=records["rgb"].copy(),
+        errors=records["error"].copy(),
+        track_lengths=records["track"].astype(np.int64),
+    )
+
+
+def read_point_ids(path: Path) -> NDArray[np.int64]:
+    """Read points3D.bin again: the ids [N], in the order of `read_points`."""
+    return np.asarray(_point_records(path)["id"].astype(np.int64))
+
+
+def _point_records(path: Path) -> NDArray[Any]:
     with reading(path), _Reader(path) as reader:
         count = reader.count(_POINT.itemsize, "points")
         start = reader.at
@@ -145,10 +180,6 @@ def read_points(path: Path) -> Points:
     if at > len(data):
         raise reader.fault("the file ends within the track of the last point: it was cut off")
     raw = np.frombuffer(data, np.uint8)
-    records = raw[offsets[:, None] + np.arange(_POINT.itemsize)].view(_POINT).reshape(count)
-    return Points(
-        xyz=records["xyz"].copy(),
-        rgb=records["rgb"].copy(),
-        errors=records["error"].copy(),
-        track_lengths=records["track"].astype(np.int64),
+    return np.asarray(
+        raw[offsets[:, None] + np.arange(_POINT.itemsize)].view(_POINT).reshape(count)
     )

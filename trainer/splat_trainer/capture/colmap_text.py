@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
 from splat_trainer.capture.fault import invalid, reading
-from splat_trainer.capture.model import Points, PosedImage
+from splat_trainer.capture.model import Observations, Points, PosedImage
 from splat_trainer.contract.failure import shown
 
 Line = tuple[int, str]
@@ -53,7 +54,25 @@ def read_cameras(path: Path) -> dict[int, Camera]:
 
 def read_images(path: Path) -> list[PosedImage]:
     """Read images.txt: two lines an image, the second (2D points, maybe empty) stepped over."""
-    images: list[PosedImage] = []
+    return [image for image, _ in _images(path)]
+
+
+def read_observations(path: Path) -> dict[int, Observations]:
+    """Read images.txt again: the 2D points that are of 3D points, by image id."""
+    found = {}
+    for image, (number, line) in _images(path):
+        fields = line.split()
+        if len(fields) % 3:
+            raise _fault(path, number, "2D points are X Y POINT3D_ID, over and over")
+        values = _floats(path, number, fields, "a 2D point")
+        table = np.array(values, np.float64).reshape(-1, 3)
+        table = table[table[:, 2] >= 0]
+        ids = table[:, 2].astype(np.int64)
+        found[image.image_id] = Observations(table[:, :2], ids)
+    return found
+
+
+def _images(path: Path) -> Iterator[tuple[PosedImage, Line]]:
     lines = _lines(path)
     for number, line in lines:
         if _is_blank(line):
@@ -69,9 +88,8 @@ def read_images(path: Path) -> list[PosedImage]:
         image_id, camera_id = _integers(path, number, (fields[0], fields[8]), "an id")
         qw, qx, qy, qz, tx, ty, tz = _floats(path, number, fields[1:8], "a part of the pose")
         name = fields[9].rstrip()
-        images.append(PosedImage(image_id, name, camera_id, (qw, qx, qy, qz), (tx, ty, tz)))
-        next(lines, None)
-    return images
+        image = PosedImage(image_id, name, camera_id, (qw, qx, qy, qz), (tx, ty, tz))
+        yield image, next(lines, (number + 1, ""))
 
 
 def read_points(path: Path) -> Points:
@@ -100,6 +118,12 @@ def read_points(path: Path) -> Points:
         errors=table[:, 3],
         track_lengths=np.array(tracks, np.int64),
     )
+
+
+def read_point_ids(path: Path) -> NDArray[np.int64]:
+    """Read points3D.txt again: the ids [N], in the order of `read_points`."""
+    ids = [_integers(path, number, line.split()[:1], "an id") for number, line in _records(path)]
+    return np.array(ids, np.uint64).astype(np.int64).reshape(-1)
 
 
 def _lines(path: Path) -> Iterator[Line]:

@@ -2,22 +2,10 @@
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from splat_trainer.capture.camera import Camera
-from splat_trainer.capture.model import Points, PosedImage
-
-
-@dataclass(frozen=True)
-class Observations:
-    """2D points of one image: `xy` [K, 2] pixels and `point_ids` [K], counted from 1."""
-
-    xy: NDArray[np.float64]
-    point_ids: NDArray[np.int64]
+from splat_trainer.capture.model import Observations, Points, PosedImage
 
 
 def write_model(
@@ -27,7 +15,10 @@ def write_model(
     points: Points,
     observations: Mapping[int, Observations],
 ) -> None:
-    """Write cameras.bin, images.bin and points3D.bin; `observations` goes by image id."""
+    """Write cameras.bin, images.bin and points3D.bin; `observations` goes by image id.
+
+    The ids of points count from 1.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cameras.bin").write_bytes(b"".join(_cameras(cameras)))
     (folder / "images.bin").write_bytes(b"".join(_images(images, observations)))

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from splat_trainer.capture.colmap_model import model_suffix, read_model
 from splat_trainer.capture.fault import reading
+from splat_trainer.capture.fit_lens import fit_lens
 from splat_trainer.capture.folders import IMAGE_SUFFIXES, CaptureFolders, find_folders
 from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.pixels import Photo, read_photo
@@ -58,6 +59,9 @@ class CaptureReport(Document):
     points: int
     mean_track_length: float | None = None
     mean_reprojection_error: float | None = Field(None, description="In pixels.")
+    lens: str | None = Field(
+        None, description="What a lens fitted to the tracks would do; absent where nothing good."
+    )
     image_bytes: int = Field(description="Memory of all decoded images.")
     gpu_bytes_at_one_million: int = Field(description="GPU memory with a million Gaussians.")
     problems: tuple[str, ...]
@@ -85,6 +89,7 @@ def inspect_capture(folder: Path) -> CaptureReport:
         points=len(model.points),
         mean_track_length=float(np.mean(model.points.track_lengths)),
         mean_reprojection_error=float(np.mean(errors)) if len(errors) else None,
+        lens=_lens(model),
         image_bytes=image_bytes,
         gpu_bytes_at_one_million=image_bytes + 1_000_000 * GPU_BYTES_PER_GAUSSIAN,
         problems=(
@@ -92,6 +97,16 @@ def inspect_capture(folder: Path) -> CaptureReport:
             *camera_problems,
             *_model_problems(model, errors),
         ),
+    )
+
+
+def _lens(model: ColmapModel) -> str | None:
+    """What `lens: fit` would find, where there is something to find."""
+    fit = fit_lens(model)
+    if fit is None:
+        return None
+    return (
+        f"{fit.told().removesuffix(': used')}: train with --lens fit" if fit.taken else fit.told()
     )
 
 

@@ -1,5 +1,6 @@
 """Loads a capture: from a folder to a scene that is ready to train on."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from splat_trainer.capture.colmap_model import read_model
 from splat_trainer.capture.fault import invalid, missing, reading
+from splat_trainer.capture.fit_lens import fit_lens, with_fitted_lens
 from splat_trainer.capture.folders import CaptureFolders, find_folders
 from splat_trainer.capture.memory import available_bytes
 from splat_trainer.capture.model import ColmapModel
@@ -19,6 +21,8 @@ from splat_trainer.capture.sources import Source, find_sources, read_all, stored
 from splat_trainer.capture.undistort import Undistorter
 from splat_trainer.contract import Reason, TrainConfig, TrainerError
 from splat_trainer.contract.failure import shown
+
+_log = logging.getLogger(__name__)
 
 MIN_POINTS = 4
 """A Gaussian starts as large as the distance to its three nearest points."""
@@ -33,6 +37,9 @@ def load_scene(folder: Path, config: TrainConfig) -> Scene:
             f"{folders.model} holds {len(model.points)} points: at least {MIN_POINTS} are needed "
             "to start from; triangulate it (colmap point_triangulator), or reconstruct it again"
         )
+    lens = None
+    if config.lens == "fit":
+        model, lens = _with_lens(model)
     views = _read_views(_sources(model, folders, config.allow_missing_images), config)
     poses = np.stack([view.camtoworld for view in views])
     similarity = normalizing_transform(poses, model.points.xyz)
@@ -51,6 +58,7 @@ def load_scene(folder: Path, config: TrainConfig) -> Scene:
         points_rgb=model.points.rgb,
         normalized_from_capture=similarity,
         scene_scale=scene_scale(poses),
+        lens=lens,
     )
 
 
@@ -62,6 +70,14 @@ def split_views(
         return tuple(views), ()
     test = tuple(views[::holdout_every])
     return tuple(view for i, view in enumerate(views) if i % holdout_every), test
+
+
+def _with_lens(model: ColmapModel) -> tuple[ColmapModel, str]:
+    """The model with its lens fitted, where it has none and the tracks tell one; and in words."""
+    fit = fit_lens(model)
+    told = fit.told() if fit else "no lens was fitted: no camera is a pinhole with enough tracks"
+    _log.info("%s", told)
+    return with_fitted_lens(model, fit), told
 
 
 def _sources(model: ColmapModel, folders: CaptureFolders, allow_missing: bool) -> Sequence[Source]:

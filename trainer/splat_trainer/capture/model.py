@@ -46,6 +46,14 @@ class Points:
 
 
 @dataclass(frozen=True)
+class Observations:
+    """2D points of one image: `xy` [K, 2] pixels and `point_ids` [K], the ids of 3D points."""
+
+    xy: NDArray[np.float64]
+    point_ids: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class ColmapModel:
     """What the three files of a model hold; `folder` is where they lie."""
 

@@ -40,7 +40,8 @@ class Scene:
     `points` is [N, 3] float32, `points_rgb` [N, 3] uint8. `normalized_from_capture` is the
     [4, 4] similarity that took the capture's frame to this one. `scene_scale` is 1.1 times
     the largest distance of a camera from the cameras' mean, in normalised units: learning rates
-    of positions and densification sizes are relative to it (Kerbl et al. 2023).
+    of positions and densification sizes are relative to it (Kerbl et al. 2023). `lens` tells of
+    the lens that was fitted to the capture's tracks, in a line; None where none was asked for.
     """
 
     train_views: tuple[View, ...]
@@ -49,3 +50,4 @@ class Scene:
     points_rgb: NDArray[np.uint8]
     normalized_from_capture: NDArray[np.float64]
     scene_scale: float
+    lens: str | None = None

@@ -52,6 +52,7 @@ def metrics_of(
             points=len(scene.points),
             width=first.width,
             height=first.height,
+            lens=scene.lens,
         ),
         machine=this_machine(outcome.gpu),
         versions=these_versions(),

@@ -17,6 +17,7 @@ from splat_trainer.contract.presets import (
 
 Device = Literal["auto", "cuda", "cpu"]
 Frame = Literal["capture", "normalized"]
+Lens = Literal["model", "fit"]
 
 _ENVIRONMENT_FIELDS = {
     environment.ITERATIONS: "iterations",
@@ -71,6 +72,11 @@ class TrainConfig(Document):
     )
     allow_missing_images: bool = Field(
         False, description="Train without images that are missing or unreadable."
+    )
+    lens: Lens = Field(
+        "model",
+        description="model: the lens is as the model says. fit: where a camera is a pinhole, find "
+        "its lens from the model's tracks and undistort, if that explains them better.",
     )
     frame: Frame = Field(
         "capture",

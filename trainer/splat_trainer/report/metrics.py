@@ -36,6 +36,9 @@ class CaptureFacts(Document):
     points: int = Field(description="Sparse points of the COLMAP model.")
     width: int = Field(description="Of the first image as trained, in pixels.")
     height: int
+    lens: str | None = Field(
+        None, description="Of the lens fitted to the tracks; null where none was asked for."
+    )
 
 
 class Metrics(Document):

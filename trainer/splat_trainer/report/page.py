@@ -121,6 +121,8 @@ def _facts(run: RunReport) -> list[tuple[str, str]]:
         ("CUDA", versions.cuda or "none"),
         ("gsplat", versions.gsplat or "none"),
     ]
+    if capture.lens:
+        facts.insert(4, ("Lens", capture.lens))
     if metrics.dropped_gaussians:
         facts.append(("Not exported (NaN)", f"{metrics.dropped_gaussians:,} Gaussians"))
     return facts

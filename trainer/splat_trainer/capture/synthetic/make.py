@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
-from splat_trainer.capture.colmap_write import Observations, write_model
-from splat_trainer.capture.model import Points, PosedImage, quaternion_from_rotation
+from splat_trainer.capture.colmap_write import write_model
+from splat_trainer.capture.model import Observations, Points, PosedImage, quaternion_from_rotation
 from splat_trainer.capture.synthetic.render import (
     cast,
     colors_at,

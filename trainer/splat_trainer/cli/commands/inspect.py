@@ -28,6 +28,7 @@ def _lines(report: CaptureReport) -> list[str]:
         ("sizes", _sizes(report.image_sizes)),
         *(("camera", _camera(camera)) for camera in report.cameras),
         ("points", _points(report)),
+        *([("lens", report.lens)] if report.lens else []),
         (
             "memory",
             f"{_gib(report.image_bytes)} of images; on a GPU about "
