@@ -7,6 +7,7 @@ from typing import Any
 
 from splat_operator.act import paths
 from splat_operator.act.api_client import ApiClient, ApiError, name_taken
+from splat_operator.act.definition import Definition
 from splat_operator.act.event_body import event_body
 from splat_operator.act.warm_ups import WarmUps
 from splat_operator.api import names
@@ -18,13 +19,16 @@ logger = logging.getLogger(__name__)
 
 Raw = dict[str, Any]
 
+_WATCHED_BY = (names.MANAGED_BY_LABEL, names.TRAINING_LABEL)
+
 
 class Actor:
     """Writes what was decided to the API server."""
 
-    def __init__(self, client: ApiClient, instance: str) -> None:
+    def __init__(self, client: ApiClient, instance: str, definition: Definition) -> None:
         """`instance` names this process in Events."""
         self._client = client
+        self._definition = definition
         self._instance = instance
         self._warm_ups = WarmUps(client)
 
@@ -67,19 +71,34 @@ class Actor:
             # Made before a restart or by the leader before, and the watch has not brought it yet.
             found = await self._client.get(paths.job(metadata["namespace"], metadata["name"]))
             owner = metadata["ownerReferences"][0]["uid"]
-            if controller_uid(mapping(found, "metadata")) != owner:
+            there = mapping(found, "metadata")
+            if controller_uid(there) != owner:
                 raise name_taken(metadata["name"]) from error
-            return found
+            return await self._labelled(found, metadata["labels"])
+
+    async def _labelled(self, job: Raw, labels: Mapping[str, str]) -> Raw:
+        """Give a Job of ours the labels again that somebody took off: the watches go by them."""
+        metadata = job["metadata"]
+        wanted = {name: labels[name] for name in _WATCHED_BY if name in labels}
+        if wanted.items() <= mapping(metadata, "labels").items():
+            return job
+        body = {"metadata": {"uid": metadata["uid"], "labels": wanted}}
+        path = paths.job(metadata["namespace"], metadata["name"])
+        return await self._client.merge(path, body, manager=names.MANAGER)
 
     async def write_status(self, training: Training, status: Mapping[str, Any]) -> Raw | None:
-        """Write the whole status; gives the training as it is now, None where it is gone."""
-        body = _status_body(training, status)
+        """Write the whole status, as far as the installed definition takes it.
+
+        Gives the training as it is now, None where it is gone.
+        """
+        body = _status_body(training, self._definition.fitted(status))
         path = paths.training_status(training.namespace, training.name)
         try:
             return await self._client.apply(path, body, manager=names.MANAGER, force=True)
         except ApiError as error:
             if error.gone or error.conflict:
                 return None
+            self._definition.refused(error)
             raise
 
     async def write_progress(
@@ -94,7 +113,7 @@ class Actor:
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
             "metadata": {"namespace": namespace, "name": name, "uid": uid},
-            "status": {"progress": dict(progress)},
+            "status": dict(self._definition.fitted({"progress": dict(progress)})),
         }
         path = paths.training_status(namespace, name)
         await self._client.apply_unread(path, body, manager=names.PROGRESS_MANAGER, force=False)

@@ -55,6 +55,11 @@ class ApiError(Exception):
         """Whether the same request will be refused again until somebody changes something."""
         return 400 <= self.status < 500 and self.status not in (401, 408, 409, 429)
 
+    @property
+    def worth_telling(self) -> bool:
+        """Whether whoever made the object should read it: 500 is what a failing webhook makes."""
+        return self.refusal or self.status == HTTPStatus.INTERNAL_SERVER_ERROR
+
 
 def name_taken(job: str) -> ApiError:
     """Give the refusal for a Job whose name somebody else has: told, and not asked for at once."""

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -35,6 +35,10 @@ _ADVICE = (
 )
 
 
+def _nobody() -> None:
+    """Whom to tell when nobody asked."""
+
+
 class Definition:
     """What the API server takes for a SplatTraining."""
 
@@ -47,6 +51,8 @@ class Definition:
         self._told = float("-inf")
         self.lacking: tuple[str, ...] = ()
         """What of the operator's own definition the installed one does not have."""
+        self.changed: Callable[[], object] = _nobody
+        """Whom to tell when that has become another."""
 
     @property
     def fault(self) -> str:
@@ -68,15 +74,21 @@ class Definition:
             logger.error("a status is refused: %s. If the CRD is old, %s", error, _ADVICE)
         self._suspected.set()
 
-    async def keep_looking(self, changed: Callable[[], object]) -> None:
-        """Look now, when a status was refused, and now and then while something is wrong.
+    @contextlib.asynccontextmanager
+    async def looked_at(self) -> AsyncIterator[None]:
+        """Look now, when a status was refused, and now and then while something is wrong."""
+        looking = asyncio.create_task(self._keep_looking(), name="looking at the CRD")
+        try:
+            yield
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
 
-        `changed` is called when what fits has become another.
-        """
+    async def _keep_looking(self) -> None:
         while True:
             self._suspected.clear()
             if await self.look():
-                changed()
+                self.changed()
             # Every status may be refused, and for another reason.
             await asyncio.sleep(self._settle)
             with contextlib.suppress(TimeoutError):

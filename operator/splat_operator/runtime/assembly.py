@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import kopf
 
-from splat_operator.act import Actor, ApiClient
+from splat_operator.act import Actor, ApiClient, Definition
 from splat_operator.progress import (
     IdentitySecret,
     ProgressEndpoint,
@@ -35,13 +35,19 @@ from splat_operator.world import ClaimTemplate, Installation, KernelCacheSetting
 
 
 async def operate(
-    settings: Settings, client: ApiClient, info: kopf.ConnectionInfo, metrics: Metrics
+    settings: Settings,
+    client: ApiClient,
+    definition: Definition,
+    info: kopf.ConnectionInfo,
+    metrics: Metrics,
 ) -> None:
     """Run the operator; returns when the process is asked to stop, raises if a part fails."""
     store = Store()
-    actor = Actor(client, socket.gethostname())
+    actor = Actor(client, socket.gethostname(), definition)
     async with _progress(settings, client, store, actor, metrics) as trust:
-        reconciler = Reconciler(store, actor, lambda: _installation(settings, trust()), metrics)
+        reconciler = Reconciler(
+            store, actor, lambda: _installation(settings, trust(), definition.fault), metrics
+        )
         queue = KeyQueue(reconciler.reconcile, urgent=store.awaits_its_job)
         sweeper = Sweeper(store, queue, client)
         watched = watched_paths(settings.namespaces, settings.watches_nodes)
@@ -59,12 +65,18 @@ async def operate(
             listing,
             metrics,
             lambda: leader.leading or not settings.leader_election,
+            lambda: definition.fault,
         )
+
+        def add_all() -> None:
+            for key in store.training_keys():
+                queue.add(key)
+
+        definition.changed = add_all
 
         async def lead() -> None:
             await listing.wait()
-            for key in store.training_keys():
-                queue.add(key)
+            add_all()
             await queue.run(settings.workers)
 
         await health.start()
@@ -130,12 +142,13 @@ async def _progress(
         await server.close()
 
 
-def _installation(settings: Settings, trust: str) -> Installation:
+def _installation(settings: Settings, trust: str, definition_fault: str) -> Installation:
     return Installation(
         trainer_image=settings.trainer_image,
         progress_url=settings.progress_url,
         progress_ca=trust,
         kernel_cache=_kernel_cache(settings),
+        definition_fault=definition_fault,
     )
 
 

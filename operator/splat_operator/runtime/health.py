@@ -20,12 +20,15 @@ class HealthServer:
         listing: Listing,
         metrics: Metrics,
         leading: Callable[[], bool],
+        fault: Callable[[], str],
     ) -> None:
+        """`fault` is what is wrong and does not keep it from working."""
         self._port = port
         self._watches = watches
         self._listing = listing
         self._metrics = metrics
         self._leading = leading
+        self._fault = fault
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -52,7 +55,8 @@ class HealthServer:
         """Ready means that everything has been listed; a standby is ready too."""
         role = "leading" if self._leading() else "standing by"
         ready = self._listing.complete
-        return _answer(ready, role if ready else "listing")
+        words = role if ready else "listing"
+        return _answer(ready, ": ".join(filter(None, (words, self._fault()))))
 
     async def _serve_metrics(self, request: web.Request) -> web.Response:
         return web.Response(

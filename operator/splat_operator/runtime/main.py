@@ -11,7 +11,7 @@ from asyncio.sslproto import SSLProtocol
 import aiohttp
 import kopf
 
-from splat_operator.act import ApiClient, ApiError
+from splat_operator.act import ApiClient, ApiError, Definition
 from splat_operator.api import names
 from splat_operator.runtime.assembly import operate
 from splat_operator.runtime.connection import connection_info, open_session
@@ -53,7 +53,10 @@ async def _run(settings: Settings) -> None:
     async with open_session(info) as session:
         client = ApiClient(session, info.server, metrics.api_request)
         await _wait_for_the_crd(client)
-        await operate(settings, client, info, metrics)
+        definition = Definition(client)
+        metrics.crd_lacking.set_function(lambda: len(definition.lacking))
+        async with definition.looked_at():
+            await operate(settings, client, definition, info, metrics)
 
 
 async def _wait_for_the_crd(client: ApiClient) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     PlatformCollector,
@@ -41,6 +42,11 @@ class Metrics:
         )
         self.reconcile_errors = Counter(
             "splat_operator_reconcile_errors", "Reconciles that failed.", registry=self.registry
+        )
+        self.crd_lacking = Gauge(
+            "splat_operator_crd_lacking",
+            "Fields and values of the operator's CRD that the installed one does not have.",
+            registry=self.registry,
         )
         self._api_requests = Counter(
             "splat_operator_api_requests",

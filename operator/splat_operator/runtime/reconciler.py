@@ -64,7 +64,7 @@ class Reconciler:
         except ApiError as error:
             if error.in_vain:
                 return None
-            if error.refusal:
+            if error.worth_telling:
                 await self._tell_trouble(key, world, error)
             raise
         self._troubles.pop(key, None)

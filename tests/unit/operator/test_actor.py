@@ -9,15 +9,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from splat_operator.act import Actor, ApiClient, ApiError
+from splat_operator.act import Actor, ApiClient, ApiError, Definition
 from splat_operator.decide import Action, CreateJob, CreateWarmUp
 
+MANAGED, OF_TRAINING = "app.kubernetes.io/managed-by", "splatting.dev/training"
 JOBS = "/apis/batch/v1/namespaces/{namespace}/jobs"
-MANIFEST = {
+MANIFEST: dict[str, Any] = {
     "kind": "Job",
     "metadata": {
         "namespace": "gardens",
         "name": "garden-1",
+        "labels": {MANAGED: "splat-operator", OF_TRAINING: "garden", "team": "maps"},
         "ownerReferences": [{"uid": "training-1", "controller": True}],
     },
 }
@@ -38,6 +40,7 @@ class JobsOfServer:
         application = web.Application()
         application.router.add_post(JOBS, self._create)
         application.router.add_get(JOBS + "/{name}", self._read)
+        application.router.add_patch(JOBS + "/{name}", self._merge)
         return application
 
     async def _create(self, request: web.Request) -> web.Response:
@@ -48,6 +51,14 @@ class JobsOfServer:
             return web.json_response(words, status=409)
         self.jobs[job["metadata"]["name"]] = job
         return web.json_response(job, status=201)
+
+    async def _merge(self, request: web.Request) -> web.Response:
+        self.asked.append("merge")
+        job = self.jobs[request.match_info["name"]]
+        patch = json.loads(await request.text())["metadata"]
+        assert patch["uid"] == job["metadata"]["uid"]
+        job["metadata"]["labels"] = {**job["metadata"].get("labels", {}), **patch["labels"]}
+        return web.json_response(job)
 
     async def _read(self, request: web.Request) -> web.Response:
         self.asked.append("get")
@@ -60,7 +71,8 @@ def make(server: JobsOfServer, action: Action = MAKE) -> list[dict[str, Any]]:
 
     async def run() -> None:
         async with TestServer(server.application()) as serving, aiohttp.ClientSession() as session:
-            actor = Actor(ApiClient(session, str(serving.make_url("/"))), "me")
+            client = ApiClient(session, str(serving.make_url("/")))
+            actor = Actor(client, "me", Definition(client))
             await actor.act(action, shown.append)
 
     asyncio.run(run())
@@ -76,6 +88,16 @@ def test_a_new_job_costs_one_request() -> None:
 def test_a_job_that_is_there_already_is_taken_as_it_is() -> None:
     before = {**MANIFEST, "spec": {"suspend": True}}
     assert make(JobsOfServer(before)) == [before]
+
+
+def test_a_job_of_ours_whose_labels_somebody_took_off_gets_them_again() -> None:
+    """Without them no watch brings it, and it would be made again for ever."""
+    bare = {**MANIFEST["metadata"], "uid": "job-1", "labels": {"queue": "another"}}
+    server = JobsOfServer({**MANIFEST, "metadata": bare})
+    (shown,) = make(server)
+    labels = {MANAGED: "splat-operator", OF_TRAINING: "garden", "queue": "another"}
+    assert shown["metadata"]["labels"] == labels
+    assert server.asked == ["create", "get", "merge"]
 
 
 def test_a_namesake_of_somebody_elses_is_not_taken() -> None:

@@ -146,6 +146,7 @@ def test_a_claim_or_a_secret_that_is_not_there_is_not_accepted_and_heals() -> No
 
 
 def test_a_place_is_one_of_two_and_known() -> None:
-    for wrong in ({**FAST, "nfs": {}}, {"persistentVolumeClaim": {}}):
+    places: tuple[dict[str, Any], ...] = ({**FAST, "nfs": {}}, {"persistentVolumeClaim": {}})
+    for wrong in places:
         with pytest.raises(ValueError, match="checkpoint"):
             SplatTrainingSpec.model_validate({**CLAIMS, "checkpoint": {"where": wrong}})

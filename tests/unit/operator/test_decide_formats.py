@@ -11,9 +11,8 @@ from splat_operator.api.crd import spec_schema
 from splat_operator.api.storage import Output
 from splat_trainer.contract import SplatFormat
 
-from .builders import RESULT, S3, finished, job, pod, terminated, training
+from .builders import RESULT, S3, finished, job, pod, status_of, terminated, training
 from .test_decide_job import container
-from .test_decide_status import status_of
 
 OUTPUT = {**S3, "uri": "s3://splats/garden"}
 

@@ -175,13 +175,13 @@ def test_a_status_that_is_refused_has_the_definition_looked_at_again(
         ):
             definition = Definition(ApiClient(session, str(server.make_url("/"))), settle=0)
             changed = asyncio.Event()
-            looking = asyncio.create_task(definition.keep_looking(changed.set))
-            while documents.asked == 0:
-                await asyncio.sleep(0.01)
-            definition.refused(error)
-            definition.refused(error)
-            await asyncio.wait_for(changed.wait(), 30)
-            looking.cancel()
+            definition.changed = changed.set
+            async with definition.looked_at():
+                while documents.asked == 0:
+                    await asyncio.sleep(0.01)
+                definition.refused(error)
+                definition.refused(error)
+                await asyncio.wait_for(changed.wait(), 30)
             return definition
 
     assert asyncio.run(run()).lacking == ("status.gpu",)

@@ -126,6 +126,18 @@ def test_a_training_that_fails_to_start_takes_its_job_along_without_an_event() -
     assert isinstance(api.actions[-1], DeleteJob)
 
 
+def test_a_webhook_that_fails_is_told_and_not_only_logged() -> None:
+    api = Api()
+    one, _ = reconciler(api)
+    words = 'Internal error occurred: failed calling webhook "jobs.example.com": EOF'
+    api.refusal = ApiError(500, "InternalError", words)
+    with pytest.raises(ApiError):
+        asyncio.run(one.reconcile(KEY))
+    accepted = condition(api.training["status"], "Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "JobRefused")
+    assert "failed calling webhook" in accepted["message"]
+
+
 def test_a_namespace_on_its_way_out_is_no_trouble() -> None:
     api = Api()
     api.refusal = ApiError(403, "Forbidden", "being terminated", ("NamespaceTerminating",))
