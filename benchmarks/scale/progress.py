@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -14,41 +15,72 @@ import aiohttp
 from benchmarks.scale.subjects import PROGRESS_URL
 from splat_operator.act import ApiClient
 from splat_operator.api import names
-from splat_trainer.contract import ProgressDocument
+from splat_trainer.contract.progress import REPORT_AFTER_HEADER
 
 Raw = Mapping[str, Any]
 
 _SECRET = "splat-operator-progress"  # noqa: S105 - its name
-_ITERATIONS = 30_000
+_JOIN_SECONDS = 10.0
+"""Trainers begin one after the other."""
+_UNTOLD_SECONDS = 2.0
+
+
+@dataclass
+class _Pod:
+    """One training's reports: when each iteration was reported, and which is shown."""
+
+    reported: dict[int, float] = field(default_factory=dict)
+    untold: dict[int, float] = field(default_factory=dict)
+    shown: int = 0
 
 
 @dataclass
 class Lag:
-    """When each iteration was reported, and how long it took to be seen in the status."""
+    """How old what is shown is.
 
-    reported: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
-    seen: list[float] = field(default_factory=list)
-    counts_from: float = 0.0
-    """Reports before this monotonic time are no part of the figures: first reports cost a review
-    of the token each."""
+    `shown` holds the age of each report that was ever shown, when this process saw it. `told` has
+    the time from each report, shown or not, until it or a newer one was seen. `looked_at` has the
+    age of what is shown for each training at even moments, whether anything changed or not.
+    """
+
+    shown: list[float] = field(default_factory=list)
+    told: list[float] = field(default_factory=list)
+    looked_at: list[float] = field(default_factory=list)
     answers: Counter[int] = field(default_factory=Counter)
-    posts: int = 0
+    pauses: list[float] = field(default_factory=list)
+    counts_from: float = float("inf")
+    """Reports before this monotonic time are no part of the figures: first reports cost a review
+    of the token each, and the operator has yet to learn what the server takes."""
+    pods: dict[str, _Pod] = field(default_factory=lambda: defaultdict(_Pod))
 
     def training(self, kind: str, raw: Raw) -> None:
-        """Take in a SplatTraining: whatever is not newer than it shows has been seen by now."""
+        """Take in a SplatTraining."""
         del kind
-        shown = ((raw.get("status") or {}).get("progress") or {}).get("iteration")
-        waiting = self.reported[raw["metadata"]["name"]]
-        now = time.monotonic()
-        for iteration in [one for one in waiting if shown is not None and one <= shown]:
-            reported = waiting.pop(iteration)
+        now, pod = time.monotonic(), self.pods[raw["metadata"]["name"]]
+        shown = ((raw.get("status") or {}).get("progress") or {}).get("iteration", 0)
+        if shown <= pod.shown:
+            return
+        pod.shown = shown
+        if pod.reported[shown] >= self.counts_from:
+            self.shown.append(now - pod.reported[shown])
+        for iteration in [one for one in pod.untold if one <= shown]:
+            reported = pod.untold.pop(iteration)
             if reported >= self.counts_from:
-                self.seen.append(now - reported)
+                self.told.append(now - reported)
+
+    async def look(self, until: float) -> None:
+        """Look at all of them twice a second."""
+        await asyncio.sleep(self.counts_from - time.monotonic())
+        while (now := time.monotonic()) < until:
+            self.looked_at += [
+                now - pod.reported[pod.shown] for pod in self.pods.values() if pod.shown
+            ]
+            await asyncio.sleep(0.5)
 
     @property
     def unseen(self) -> int:
-        """How many reports no status shows yet."""
-        return sum(map(len, self.reported.values()))
+        """How many reports no status shows yet, nor a newer one."""
+        return sum(len(pod.untold) for pod in self.pods.values())
 
 
 async def trust(client: ApiClient, namespace: str) -> ssl.SSLContext:
@@ -91,33 +123,38 @@ async def report(
     lag: Lag,
     *,
     every: float,
-    seconds: float,
+    until: float,
 ) -> None:
-    """Report for each training at an even pace, all of them out of step with each other."""
-    ends = time.monotonic() + seconds
+    """Report for each training as its trainer does: when it is told to, or every so often."""
     connector = aiohttp.TCPConnector(limit=0, ssl=context)
     async with aiohttp.ClientSession(connector=connector, trust_env=False) as session:
 
         async def one(number: int, name: str, token: str) -> None:
             url = f"{PROGRESS_URL}/v1/namespaces/{namespace}/trainings/{name}/progress"
             headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-            await asyncio.sleep(every * number / len(known))
-            iteration = 0
-            while time.monotonic() < ends:
-                started = time.monotonic()
+            pod, iteration = lag.pods[name], 0
+            await asyncio.sleep(_JOIN_SECONDS * number / len(known))
+            while time.monotonic() < until:
                 iteration += 100
-                document = ProgressDocument.model_validate(
-                    {"stage": "Training", "iteration": iteration, "iterations": _ITERATIONS}
-                )
-                lag.posts += 1
-                lag.reported[name][iteration] = started
-                body = document.model_dump_json(by_alias=True, exclude_none=True)
-                async with session.post(url, data=body, headers=headers) as answer:
+                pod.reported[iteration] = pod.untold[iteration] = time.monotonic()
+                async with session.post(url, data=_body(iteration), headers=headers) as answer:
                     lag.answers[answer.status] += 1
-                    if answer.status != 204:
-                        lag.reported[name].pop(iteration, None)
-                await asyncio.sleep(max(0.0, every - (time.monotonic() - started)))
+                    if answer.status != HTTPStatus.NO_CONTENT:
+                        pod.untold.pop(iteration, None)
+                    told = float(answer.headers.get(REPORT_AFTER_HEADER, _UNTOLD_SECONDS))
+                lag.pauses.append(told)
+                since = time.monotonic() - pod.reported[iteration]
+                await asyncio.sleep(max(0.0, every - since) if every else told)
 
         await asyncio.gather(
-            *(one(n, name, token) for n, (name, token) in enumerate(known.items()))
+            lag.look(until), *(one(n, name, token) for n, (name, token) in enumerate(known.items()))
         )
+
+
+def _body(iteration: int) -> bytes:
+    """Give a report as a trainer sends it in the middle of its work."""
+    return (
+        b'{"stage":"Training","iteration":%d,"iterations":30000,"iterationsPerSecond":212.4,'
+        b'"etaSeconds":121.5,"loss":0.03412,"psnr":27.113,"gaussians":%d,'
+        b'"gpuMemoryBytes":2713551872}' % (iteration, 500_000 + iteration)
+    )

@@ -1,14 +1,17 @@
-"""Carries out a decision: actions first, then the status, once, and Events after it."""
+"""Carries out a decision: actions first, then the status, once, and Events after it.
+
+Each in its lane: Jobs before statuses, these before progress, and Events last.
+"""
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from splat_operator.act import paths
 from splat_operator.act.api_client import ApiClient, ApiError, name_taken
 from splat_operator.act.definition import Definition
-from splat_operator.act.event_body import event_body
+from splat_operator.act.lanes import Lane, Lanes
+from splat_operator.act.news import News
 from splat_operator.act.warm_ups import WarmUps
 from splat_operator.api import names
 from splat_operator.decide import Action, CreateJob, CreateWarmUp, Event, RedoWarmUp, UpdateJob
@@ -29,8 +32,18 @@ class Actor:
         """`instance` names this process in Events."""
         self._client = client
         self._definition = definition
-        self._instance = instance
+        self._lanes = Lanes()
+        self._news = News(client, self._lanes, instance)
         self._warm_ups = WarmUps(client)
+
+    @property
+    def events_lost(self) -> int:
+        """How many Events were never posted."""
+        return self._news.lost
+
+    async def close(self) -> None:
+        """Tell the last news."""
+        await self._news.close()
 
     async def act(self, action: Action, job_seen: Callable[[Raw], object]) -> None:
         """Carry out one action; the Job that results is shown to `job_seen`.
@@ -38,6 +51,10 @@ class Actor:
         An object that is gone or has been replaced meanwhile is no error: the watch brings the
         news, and a new decision. Raises ApiError for everything else that is refused.
         """
+        async with self._lanes.turn(Lane.JOB):
+            await self._act(action, job_seen)
+
+    async def _act(self, action: Action, job_seen: Callable[[Raw], object]) -> None:
         if isinstance(action, CreateJob):
             job_seen(await self._make(action.manifest))
             return
@@ -94,7 +111,8 @@ class Actor:
         body = _status_body(training, self._definition.fitted(status))
         path = paths.training_status(training.namespace, training.name)
         try:
-            return await self._client.apply(path, body, manager=names.MANAGER, force=True)
+            async with self._lanes.turn(Lane.STATUS):
+                return await self._client.apply(path, body, manager=names.MANAGER, force=True)
         except ApiError as error:
             if error.gone or error.conflict:
                 return None
@@ -116,7 +134,8 @@ class Actor:
             "status": dict(self._definition.fitted({"progress": dict(progress)})),
         }
         path = paths.training_status(namespace, name)
-        await self._client.apply_unread(path, body, manager=names.PROGRESS_MANAGER, force=False)
+        async with self._lanes.turn(Lane.PROGRESS):
+            await self._client.apply_unread(path, body, manager=names.PROGRESS_MANAGER, force=False)
 
     async def words_on(self, job: Job) -> str:
         """Give why the Job controller gets no pod for a Job, in the API server's words.
@@ -130,13 +149,9 @@ class Actor:
         events = sorted(mappings(found.get("items")), key=_when)
         return text(events[-1].get("note")).removeprefix("Error creating: ") if events else ""
 
-    async def tell(self, training: Training, event: Event) -> None:
-        """Post an Event; one that is refused is only logged, as it is no more than news."""
-        body = event_body(training, event, self._instance, datetime.now(UTC))
-        try:
-            await self._client.create(paths.events(training.namespace), body)
-        except ApiError as error:
-            logger.warning("an Event was refused: %s", error)
+    def tell(self, training: Training, event: Event) -> None:
+        """Post an Event when there is time for it, as it is no more than news."""
+        self._news.tell(training, event)
 
 
 def _status_body(training: Training, status: Mapping[str, Any]) -> Raw:

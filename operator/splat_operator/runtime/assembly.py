@@ -19,7 +19,7 @@ from splat_operator.progress import (
     TokenReviewer,
 )
 from splat_operator.runtime.connection import open_session
-from splat_operator.runtime.handlers import registry, watched_paths
+from splat_operator.runtime.handlers import registry, streams
 from splat_operator.runtime.health import HealthServer
 from splat_operator.runtime.key_queue import KeyQueue
 from splat_operator.runtime.kopf_settings import kopf_settings
@@ -30,6 +30,7 @@ from splat_operator.runtime.reconciler import Reconciler
 from splat_operator.runtime.settings import Settings
 from splat_operator.runtime.store import Key, Store
 from splat_operator.runtime.sweep import Sweeper
+from splat_operator.runtime.watched import watched_paths
 from splat_operator.runtime.watches import Watches
 from splat_operator.world import ClaimTemplate, Installation, KernelCacheSettings
 
@@ -56,6 +57,7 @@ async def operate(
         )
         listing = Listing(lambda: watches.all_opened)
         metrics.watch_store(store.phases, watches.ages)
+        metrics.watch_news(lambda: actor.events_lost)
         metrics.kernels.watch_caches(store.kernels.cache_bytes)
         store.kernels.told = metrics.kernels.build_ended
         leader = Leader(client, settings.namespace, settings.lease_name, _identity())
@@ -85,13 +87,7 @@ async def operate(
         )
         watch = asyncio.create_task(
             kopf.operator(
-                registry=registry(
-                    store,
-                    queue,
-                    listing,
-                    lambda: _kopf_session(info, watches),
-                    settings.watches_nodes,
-                ),
+                registry=registry(store, queue, listing, lambda: _kopf_session(info, watches)),
                 settings=kopf_settings(),
                 clusterwide=not settings.namespaces,
                 namespaces=settings.namespaces,
@@ -99,17 +95,23 @@ async def operate(
             ),
             name="watching",
         )
+        session = open_session(info, watches.trace())
+        tasks = [work, watch]
+        for stream in streams(store, queue, session, info.server, watched):
+            tasks.append(asyncio.create_task(stream.run(), name="stream"))
         try:
             # kopf returns when the process is asked to stop; anything else that ends is a fault.
-            await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                work.result()
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended - {watch}:
+                task.result()
         finally:
-            for task in (work, watch):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(work, watch, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await session.close()
             if settings.leader_election:
                 await leader.release()
+            await actor.close()
             await health.close()
         if not watch.cancelled():
             watch.result()

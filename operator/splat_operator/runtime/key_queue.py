@@ -1,7 +1,7 @@
 """One reconcile of a key at a time, however many events ask for it; failures wait and return.
 
-Two lanes: a training that has no Job yet goes before one whose status is to be told anew, because
-a GPU may be waiting for it. One turn in eight is the other lane's, so that neither starves.
+Two lanes, each with workers of its own: a training that has no Job yet waits for no other's
+status, because a GPU may be waiting for it, and statuses are told however many Jobs are made.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ import heapq
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 from splat_operator.runtime.store import Key
@@ -18,8 +17,8 @@ logger = logging.getLogger(__name__)
 
 _FIRST_BACKOFF = 1.0
 _LONGEST_BACKOFF = 300.0
-_TURNS = 8
-"""Of so many turns one is for keys that are not urgent, however many urgent ones wait."""
+_OTHERS = 3
+"""One worker in so many is for keys that are not urgent."""
 
 Reconcile = Callable[[Key], Awaitable[float | None]]
 """Gives in how many seconds to come back though nothing happens; raises to be tried again."""
@@ -34,13 +33,11 @@ class KeyQueue:
     """Keys that need a reconcile, and the workers that see to it."""
 
     def __init__(self, reconcile: Reconcile, urgent: Callable[[Key], bool] = _never) -> None:
-        """`urgent` is asked, when a key is added, whether it goes before the others."""
+        """`urgent` is asked, when a key is added, in which of the lanes it belongs."""
         self._reconcile = reconcile
         self._urgent = urgent
-        self._first: deque[Key] = deque()
-        self._others: deque[Key] = deque()
-        self._ready = asyncio.Semaphore(0)
-        self._turn = 0
+        self._first: asyncio.Queue[Key] = asyncio.Queue()
+        self._others: asyncio.Queue[Key] = asyncio.Queue()
         self._waiting: set[Key] = set()
         self._running: set[Key] = set()
         self._again: set[Key] = set()
@@ -58,8 +55,7 @@ class KeyQueue:
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting.add(key)
-            (self._first if self._urgent(key) else self._others).append(key)
-            self._ready.release()
+            (self._first if self._urgent(key) else self._others).put_nowait(key)
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Ask for a reconcile later; of several such wishes the earliest counts."""
@@ -74,13 +70,13 @@ class KeyQueue:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ring(), name="alarm of the queue")
-            for number in range(workers):
-                group.create_task(self._work(), name=f"worker {number} of the queue")
+            for number in range(max(workers, 2)):
+                lane = self._others if number % _OTHERS == 1 else self._first
+                group.create_task(self._work(lane), name=f"worker {number} of the queue")
 
-    async def _work(self) -> None:
+    async def _work(self, lane: asyncio.Queue[Key]) -> None:
         while True:
-            await self._ready.acquire()
-            key = self._next()
+            key = await lane.get()
             self._waiting.discard(key)
             self._running.add(key)
             try:
@@ -90,12 +86,6 @@ class KeyQueue:
                 if key in self._again:
                     self._again.discard(key)
                     self.add(key)
-
-    def _next(self) -> Key:
-        self._turn = (self._turn + 1) % _TURNS
-        if not self._first or (self._turn == 0 and self._others):
-            return self._others.popleft()
-        return self._first.popleft()
 
     async def _one(self, key: Key) -> None:
         try:

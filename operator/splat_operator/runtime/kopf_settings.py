@@ -5,7 +5,7 @@ from typing import Any
 import kopf
 
 from splat_operator.api import names
-from splat_operator.runtime.handlers import ALL_WATCHED
+from splat_operator.runtime.stream import PAGE
 from splat_operator.runtime.watches import SERVER_TIMEOUT
 
 
@@ -26,15 +26,10 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 60
     settings.watching.server_timeout = SERVER_TIMEOUT
     settings.watching.connect_timeout = 10
-    # A list of ten thousand at once is a peak of memory, here and in the API server.
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = PAGE
     # Each object has a task of kopf's own for so long after its last event: five seconds would
     # keep those of tens of thousands of listed objects in memory at once.
     settings.queueing.idle_timeout = 1.0
-    for watched in ALL_WATCHED:
-        if watched.selector:
-            key = (watched.group, watched.version, watched.plural)
-            settings.watching.label_selectors[key] = watched.selector
     return settings
 
 

@@ -15,7 +15,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from splat_operator.api import Phase
@@ -106,6 +106,10 @@ class Metrics:
         """Count phases and watch ages whenever somebody asks."""
         self.registry.register(_StoreCollector(phases, watch_ages))
 
+    def watch_news(self, lost: Callable[[], int]) -> None:
+        """Count the Events that were never posted whenever somebody asks."""
+        self.registry.register(_NewsCollector(lost))
+
     def api_request(self, method: str, path: str) -> None:
         """A request was sent to the API server."""
         parts = path.strip("/").split("/")
@@ -168,3 +172,13 @@ class _StoreCollector(Collector):
         for path, age in self._watch_ages().items():
             ages.add_metric([path], age)
         yield ages
+
+
+class _NewsCollector(Collector):
+    def __init__(self, lost: Callable[[], int]) -> None:
+        self._lost = lost
+
+    def collect(self) -> Iterable[Metric]:
+        yield CounterMetricFamily(
+            "splat_operator_events_lost", "Events that were never posted.", value=self._lost()
+        )

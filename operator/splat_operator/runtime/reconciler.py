@@ -97,7 +97,7 @@ class Reconciler:
         self._metrics.status_written(world.training, decision.status)
         logger.info("%s", _summary(decision.status), extra={"training": str(key)})
         for event in decision.events:
-            await self._actor.tell(world.training, event)
+            self._actor.tell(world.training, event)
 
 
 def _made_a_job(decision: Decision) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from splat_operator.api import names
+from splat_operator.api import Phase, names
 from splat_operator.decide import is_job_name, job_name, kernel_plan
 from splat_operator.runtime.kernel_store import KernelStore
 from splat_operator.runtime.keys import Key
@@ -172,7 +172,7 @@ class Store:
             return ""
         jobs = [sight.value for sight in family.jobs.values()]
         owners = {job.owner_uid for job in jobs if job.uid == pod.job_uid}
-        over = family.training.phase in ("Succeeded", "Failed")
+        over = family.training.phase in (Phase.SUCCEEDED, Phase.FAILED)
         return family.training.uid if owners == {family.training.uid} and not over else ""
 
     def unseen_since(self, plural: str, moment: float) -> list[Sighting]:
@@ -205,9 +205,11 @@ class Store:
         self._tidy(sighting.key, family)
 
     def awaits_its_job(self, key: Key) -> bool:
-        """Whether a training is new: no Job of its name is seen, and no status is written."""
+        """Whether a training has not ended and no Job of its name is seen."""
         family = self._families.get(key)
-        return bool(family and family.training and not family.training.phase and not family.jobs)
+        if family is None or family.training is None or family.jobs:
+            return False
+        return family.training.phase not in (Phase.SUCCEEDED, Phase.FAILED)
 
     def training_keys(self) -> list[Key]:
         """Give the keys of all trainings."""

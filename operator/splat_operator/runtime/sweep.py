@@ -11,9 +11,9 @@ import logging
 import aiohttp
 
 from splat_operator.act import ApiClient, ApiError
-from splat_operator.runtime.handlers import Watched
 from splat_operator.runtime.key_queue import KeyQueue
 from splat_operator.runtime.store import Store
+from splat_operator.runtime.watched import Watched
 
 logger = logging.getLogger(__name__)
 

@@ -46,7 +46,7 @@ class Api:
     async def words_on(self, job: Job) -> str:
         return "exceeded quota: gpus"
 
-    async def tell(self, training: Training, event: Event) -> None:
+    def tell(self, training: Training, event: Event) -> None:
         self.told.append(event.reason)
 
     def _next(self) -> str:

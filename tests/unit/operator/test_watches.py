@@ -11,10 +11,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from splat_operator.act import ApiError
-from splat_operator.runtime.handlers import JOBS, PODS, TRAININGS, Watched
 from splat_operator.runtime.key_queue import KeyQueue
 from splat_operator.runtime.store import Key, Store
 from splat_operator.runtime.sweep import Sweeper
+from splat_operator.runtime.watched import JOBS, PODS, TRAININGS, Watched
 from splat_operator.runtime.watches import Watches
 
 from .test_store import KEY, a_job, a_pod, a_training

@@ -1,0 +1,132 @@
+"""Lists one collection and watches it for good, for what there is much of: Jobs and pods.
+
+kopf gives each object a task, a queue and a memory of its own, and makes a dozen objects of each
+event: a third of a millisecond, and some 2 KiB for good. Here an event is parsed and taken in. The
+protocol is the API server's own ("Efficient detection of changes" in Kubernetes' API concepts).
+"""
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+
+from splat_operator.runtime.watches import SERVER_TIMEOUT
+from splat_operator.world.fields import mapping, text
+
+logger = logging.getLogger(__name__)
+
+PAGE = 500
+"""Objects of one answer: a list of ten thousand at once is a peak of memory on both sides."""
+_AT_A_TIME = 50
+"""Objects taken in before others have a turn."""
+_LIST_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
+_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=SERVER_TIMEOUT + 30, sock_connect=10)
+_RECONNECT_SECONDS = 0.1
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 1.0, 30.0
+
+Raw = Mapping[str, Any]
+Take = Callable[[Raw, bool], None]
+"""Takes in an object, and whether it is gone."""
+
+
+class _RefusedError(Exception):
+    """The API server did not give what was asked for."""
+
+
+class _ExpiredError(Exception):
+    """The API server no longer knows what came after a version: everything is listed anew."""
+
+
+class Stream:
+    """One collection; what it has goes to `take`, object by object, the newest last."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, address: str, selector: str | None, take: Take
+    ) -> None:
+        """`address` is the server's and the collection's path; `selector` is of labels."""
+        self._session = session
+        self._address = address
+        self._query = {"labelSelector": selector} if selector else {}
+        self._take = take
+        self._version = ""
+
+    async def run(self) -> None:
+        """List and watch until cancelled."""
+        backoff = _FIRST_BACKOFF
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                await self._watch()
+                backoff = _FIRST_BACKOFF
+                await asyncio.sleep(_RECONNECT_SECONDS)
+            except _ExpiredError:
+                self._version = ""
+            except (_RefusedError, aiohttp.ClientError, TimeoutError, ValueError) as error:
+                words = f"{type(error).__name__}: {error}"
+                logger.warning("%s is not watched: %s", self._address, words)
+                await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311
+                backoff = min(_LONGEST_BACKOFF, 2 * backoff)
+
+    async def _list(self) -> None:
+        query = {**self._query, "limit": str(PAGE)}
+        while True:
+            async with self._session.get(
+                self._address, params=query, timeout=_LIST_TIMEOUT
+            ) as response:
+                await _good(response)
+                page = json.loads(await response.read())
+            for number, item in enumerate(page.get("items") or (), start=1):
+                self._take(item, False)
+                if number % _AT_A_TIME == 0:
+                    await asyncio.sleep(0)
+            metadata = mapping(page, "metadata")
+            if not metadata.get("continue"):
+                self._version = text(metadata.get("resourceVersion"))
+                return
+            query["continue"] = text(metadata.get("continue"))
+
+    async def _watch(self) -> None:
+        """Take in what happens until the server ends the watch."""
+        query = {
+            **self._query,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(SERVER_TIMEOUT),
+        }
+        async with self._session.get(
+            self._address, params=query, timeout=_WATCH_TIMEOUT
+        ) as response:
+            await _good(response)
+            async for line in _lines(response.content):
+                event = json.loads(line)
+                kind, raw = event["type"], event["object"]
+                if kind == "ERROR":
+                    # 410 is the usual one; after any other nobody knows what was missed.
+                    raise _ExpiredError
+                self._version = text(mapping(raw, "metadata").get("resourceVersion"))
+                if kind != "BOOKMARK":
+                    self._take(raw, kind == "DELETED")
+
+
+async def _good(response: aiohttp.ClientResponse) -> None:
+    if response.status == HTTPStatus.GONE:
+        raise _ExpiredError
+    if response.status != HTTPStatus.OK:
+        words = (await response.text(errors="replace"))[:300]
+        raise _RefusedError(f"{response.status} {words}")
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Give whole lines, of any length; aiohttp's own reader has a limit."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line
