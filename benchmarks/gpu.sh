@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
 # On a machine with an NVIDIA GPU, from the repository's root:
 #
-#   benchmarks/gpu.sh OUT [CAPTURE...]
+#   benchmarks/gpu.sh OUT [CAPTURE...] [-- OPTION...]
 #
 # compiles gsplat's kernels (or takes those in OUT/kernels, a kernel cache), runs the tests that need
-# a GPU, and trains the captures. OUT gets kernels/, gpu-tests.txt, and train.json with the figures.
-# PYTHON names the interpreter, STEPS the steps to train (several by spaces).
+# a GPU unless OUT/gpu-tests.txt tells of them already, and trains the captures as the options of
+# benchmarks/train.py say. OUT gets kernels/, gpu-tests.txt, and NAME.json with the figures.
+# PYTHON names the interpreter, STEPS the steps to train (several by spaces), NAME the figures
+# (default: train).
 set -euo pipefail
-out=${1:?usage: benchmarks/gpu.sh OUT [CAPTURE...]}
+out=${1:?usage: benchmarks/gpu.sh OUT [CAPTURE...] [-- OPTION...]}
 shift
+captures=()
+while (($#)) && [[ $1 != -- ]]; do
+  captures+=("$1")
+  shift
+done
+(($#)) && shift
 python=${PYTHON:-python3}
 export PYTHONPATH=$PWD/trainer:$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 
@@ -17,13 +25,17 @@ echo "==> gsplat's kernels"
 gpu=$("$python" -c 'import torch; print("%d.%d" % torch.cuda.get_device_capability())')
 "$python" -m splat_trainer.cli kernels build --cache "$SPLAT_KERNELS_DIR" --architectures "$gpu"
 
-echo "==> Tests that need a GPU"
 status=0
-"$python" -m pytest -q -p no:cacheprovider tests/gpu 2>&1 | tee "$out/gpu-tests.txt" || status=1
+if [[ ! -s $out/gpu-tests.txt ]]; then
+  echo "==> Tests that need a GPU"
+  "$python" -m pytest -q -p no:cacheprovider tests/gpu 2>&1 | tee "$out/gpu-tests.txt" || status=1
+fi
 
-if (($#)); then
+if ((${#captures[@]})); then
   echo "==> Training"
   # shellcheck disable=SC2086 # several steps are several words
-  "$python" -m benchmarks.train "$@" --steps ${STEPS:-7000} --json "$out/train.json"
+  "$python" -m benchmarks.train "${captures[@]}" ${STEPS:+--steps $STEPS} \
+    --json "$out/${NAME:-train}.json" "$@" 2>"$out/${NAME:-train}.log" || status=1
+  grep -E "^splat-trainer|^#.*(FAILED|out of time)|Error" "$out/${NAME:-train}.log" || true
 fi
 exit $status

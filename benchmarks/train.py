@@ -1,12 +1,15 @@
 """Trains captures and prints one table: quality, size, speed, and where the seconds went.
 
-    python -m benchmarks.train CAPTURE... [--steps 7000 30000] [--strategy default] \
+    python -m benchmarks.train CAPTURE... [--steps 7000 30000] [--strategy default mcmc] \
+        [--preset balanced,fast] [--ablation [NAME...]] [--repeat 3] [--within 560] \
         [--set maxSide=800]... [--constant opacities_lr=0.025]... [--json FILE]
 
 Every training is a process of its own, so that start and peak memory are its own, too. `start`
 is from the process's start to a trainer with its kernels loaded; `prepare` uploads images and
-makes the first Gaussians; `train` is the loop alone; `evaluate` holds every measurement.
-`--set` sets a field of the configuration, `--constant` one of optimize/schedule.py.
+makes the first Gaussians; `first step` is all before it; `train` is the loop alone; `evaluate`
+holds every measurement. `--set` sets a field of the configuration, `--constant` one of
+optimize/schedule.py. With `--repeat` every number is the median. `--ablation` trains the variants
+of benchmarks/ablation.py, all or those that are named.
 """
 
 import argparse
@@ -21,101 +24,117 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-COLUMNS = (
-    ("scene", "{}"),
-    ("strategy", "{}"),
-    ("steps", "{:,}"),
-    ("PSNR", "{:.2f}"),
-    ("SSIM", "{:.4f}"),
-    ("Gaussians", "{:,}"),
-    ("steps/s", "{:.0f}"),
-    ("peak GB", "{:.2f}"),
-    ("start", "{:.1f}"),
-    ("load", "{:.1f}"),
-    ("prepare", "{:.1f}"),
-    ("train", "{:.1f}"),
-    ("evaluate", "{:.1f}"),
-    ("export", "{:.1f}"),
-    ("all", "{:.1f}"),
+from benchmarks.ablation import ablation
+from benchmarks.training_runs import (
+    ABLATION_COLUMNS,
+    Row,
+    Run,
+    Variant,
+    in_turn,
+    medians,
+    scene_name,
+    table,
+    with_differences,
 )
+
+_STEPS = 7_000
 
 
 def main() -> None:
     """Run every training that the arguments name, one after another."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("captures", nargs="+", type=Path)
-    parser.add_argument("--steps", nargs="+", type=int, default=[7_000])
+    parser.add_argument("--steps", nargs="+", type=int)
     parser.add_argument("--strategy", nargs="+", default=["default"])
+    parser.add_argument("--preset", help="names with commas between; their own steps, or --steps")
+    parser.add_argument("--ablation", nargs="*", metavar="NAME", help="all variants, or these")
+    parser.add_argument("--repeat", type=int, default=1, help="trainings of each kind")
+    parser.add_argument("--within", type=float, help="seconds after which none is started")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--constant", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--json", type=Path, help="write machine and rows to this file")
     parser.add_argument("--child", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--variant", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    settings = dict(item.split("=", 1) for item in arguments.set)
-    constants = dict(item.split("=", 1) for item in arguments.constant)
-    passed_on = [
-        *(word for item in arguments.set for word in ("--set", item)),
-        *(word for item in arguments.constant for word in ("--constant", item)),
-    ]
     if arguments.child is not None:
-        row = _train(
-            arguments.captures[0],
-            {"iterations": arguments.steps[0], "strategy": arguments.strategy[0], **settings},
-            {name: json.loads(value) for name, value in constants.items()},
-            arguments.child,
-        )
-        print(json.dumps(row))
+        told = json.loads(arguments.variant)
+        run = Run(arguments.captures[0], Variant(**told))
+        print(json.dumps(_train(run, arguments.child)))
         return
 
-    rows, machine = [], None
-    for capture in arguments.captures:
-        for strategy in arguments.strategy:
-            for steps in arguments.steps:
-                row = _run_child(capture, strategy, steps, passed_on)
-                machine = row.pop("machine")
-                rows.append(row)
-                print(f"# {json.dumps(row)}", file=sys.stderr, flush=True)
+    rows: list[Row] = []
+    machine: Any = None
+    begun = time.monotonic()
+    for run in in_turn(arguments.captures, _variants(arguments), arguments.repeat):
+        if arguments.within is not None and time.monotonic() - begun > arguments.within:
+            print("# out of time: the rest is left out", file=sys.stderr)
+            break
+        row = _run_child(run)
+        if row is None:
+            print(f"# FAILED: {scene_name(run.capture)}, {run.variant.name}", file=sys.stderr)
+            continue
+        machine = row.pop("machine")
+        rows.append(row)
+        print(f"# {json.dumps(row)}", file=sys.stderr, flush=True)
+        if arguments.json:  # after each, so that what was measured is never lost
+            document = {"machine": machine, "arguments": sys.argv[1:], "rows": rows}
+            arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    if not rows:
+        raise SystemExit("no training came to its end")
     print(json.dumps(machine))
-    print(table(rows))
-    if arguments.json:
-        document = {"machine": machine, "settings": settings, "constants": constants, "rows": rows}
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    if arguments.ablation is None:
+        print(table(medians(rows)))
+    else:
+        print(table(with_differences(medians(rows)), ABLATION_COLUMNS))
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The rows as a Markdown table."""
-    lines = [
-        "| " + " | ".join(name for name, _ in COLUMNS) + " |",
-        "|" + "---|" * len(COLUMNS),
-    ]
-    for row in rows:
-        cells = [
-            "-" if row.get(name) is None else shape.format(row[name]) for name, shape in COLUMNS
+def _variants(arguments: argparse.Namespace) -> list[Variant]:
+    settings = dict(item.split("=", 1) for item in arguments.set)
+    constants = {
+        name: json.loads(value)
+        for name, value in (item.split("=", 1) for item in arguments.constant)
+    }
+    steps = arguments.steps or [_STEPS]
+    if arguments.ablation is not None:
+        kinds = [
+            Variant(one.name, {**one.settings, "iterations": count}, one.constants)
+            for one in ablation(arguments.ablation or None)
+            for count in steps
         ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    elif arguments.preset:
+        kinds = [
+            Variant(preset, {"preset": preset, **({"iterations": count} if count else {})})
+            for preset in arguments.preset.split(",")
+            for count in arguments.steps or [None]
+        ]
+    else:
+        kinds = [
+            Variant(strategy, {"strategy": strategy, "iterations": count})
+            for strategy in arguments.strategy
+            for count in steps
+        ]
+    return [kind.over(settings, constants) for kind in kinds]
 
 
-def scene_name(capture: Path) -> str:
-    """The capture's own name, with that of its model where a model's folder is given."""
-    parts = capture.resolve().parts
-    return f"{parts[-3]} ({parts[-2]})" if capture.name.isdigit() else capture.name
-
-
-def _run_child(capture: Path, strategy: str, steps: int, passed_on: list[str]) -> dict[str, Any]:
+def _run_child(run: Run) -> Row | None:
+    """One training in a process of its own; None where it failed, which its own words tell."""
+    variant = {
+        "name": run.variant.name,
+        "settings": dict(run.variant.settings),
+        "constants": dict(run.variant.constants),
+    }
     command = [
-        *(sys.executable, "-m", "benchmarks.train", str(capture)),
-        *("--steps", str(steps), "--strategy", strategy, "--child", repr(time.time())),
-        *passed_on,
+        *(sys.executable, "-m", "benchmarks.train", str(run.capture)),
+        *("--variant", json.dumps(variant), "--child", repr(time.time())),
     ]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    row: dict[str, Any] = json.loads(output.splitlines()[-1])
+    process = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if process.returncode:
+        return None
+    row: Row = json.loads(process.stdout.splitlines()[-1])
     return row
 
 
-def _train(
-    capture: Path, settings: dict[str, Any], constants: dict[str, Any], started: float
-) -> dict[str, Any]:
+def _train(run: Run, started: float) -> Row:
     """One training, in this process."""
     import torch  # noqa: PLC0415 - its import is part of what is measured
 
@@ -135,13 +154,13 @@ def _train(
             if document.iteration % 50 == 0 or document.iteration == document.iterations:
                 print(document.model_dump_json(exclude_none=True), file=sys.stderr, flush=True)
 
-    config = TrainConfig.model_validate(settings)
+    config = TrainConfig.model_validate(dict(run.variant.settings))
     device = choose_device(config.device)
     make_rasterizer(device)
     if device.type == "cuda":
         torch.zeros(1, device=device)
     begun = time.time()
-    scene = load_scene(capture, config)
+    scene = load_scene(run.capture, config)
     loaded = time.time()
     with tempfile.TemporaryDirectory() as folder:
         outcome = train(
@@ -149,7 +168,7 @@ def _train(
             config,
             work_dir=Path(folder),
             observer=Observer(),
-            schedule=replace(schedule_for(config), **constants),
+            schedule=replace(schedule_for(config), **run.variant.constants),
         )
         trained = time.time()
         export(outcome.gaussians, scene, Path(folder) / "point_cloud.ply", frame=config.frame)
@@ -157,8 +176,8 @@ def _train(
     evaluation, timings = outcome.evaluation, outcome.timings
     peak = outcome.peak_gpu_memory_bytes
     return {
-        "scene": scene_name(capture),
-        "strategy": config.strategy,
+        "scene": scene_name(run.capture),
+        "what": run.variant.name,
         "steps": outcome.iterations,
         "PSNR": evaluation.psnr if evaluation else None,
         "SSIM": evaluation.ssim if evaluation else None,
@@ -168,10 +187,12 @@ def _train(
         "start": begun - started,
         "load": loaded - begun,
         "prepare": timings.prepare,
+        "first step": loaded - started + timings.prepare,
         "train": timings.train,
         "evaluate": timings.evaluate,
         "export": ended - trained,
         "all": ended - started,
+        "lens": scene.lens,
         "curve": [
             (point.iteration, round(point.seconds, 2), point.gaussians, point.psnr)
             for point in outcome.curve
