@@ -140,12 +140,15 @@ class Actor:
     async def words_on(self, job: Job) -> str:
         """Give why the Job controller gets no pod for a Job, in the API server's words.
 
-        They stand in the newest Event of its kind; empty where there is none.
+        They stand in the newest Event of its kind; empty where there is none, or none is shown.
         """
         selector = f"regarding.uid={job.uid},reason=FailedCreate"
-        found = await self._client.get(
-            paths.events(job.namespace), {"fieldSelector": selector, "limit": "20"}
-        )
+        query = {"fieldSelector": selector, "limit": "20"}
+        try:
+            found = await self._client.get(paths.events(job.namespace), query)
+        except ApiError as error:
+            logger.warning("the Events of Job %s are not shown: %s", job.name, error)
+            return ""
         events = sorted(mappings(found.get("items")), key=_when)
         return text(events[-1].get("note")).removeprefix("Error creating: ") if events else ""
 

@@ -12,6 +12,8 @@ from aiohttp.test_utils import TestServer
 from splat_operator.act import Actor, ApiClient, ApiError, Definition
 from splat_operator.decide import Action, CreateJob, CreateWarmUp
 
+from .builders import job, training
+
 MANAGED, OF_TRAINING = "app.kubernetes.io/managed-by", "splatting.dev/training"
 JOBS = "/apis/batch/v1/namespaces/{namespace}/jobs"
 MANIFEST: dict[str, Any] = {
@@ -107,6 +109,20 @@ def test_a_namesake_of_somebody_elses_is_not_taken() -> None:
     # Told in the training, and tried again at longer and longer intervals.
     assert raised.value.refusal
     assert "Job garden-1 is there" in raised.value.message
+
+
+def test_events_that_are_not_shown_keep_nothing_from_being_told() -> None:
+    async def forbid(request: web.Request) -> web.Response:
+        return web.json_response({"reason": "Forbidden", "message": "no list"}, status=403)
+
+    async def run() -> str:
+        application = web.Application()
+        application.router.add_get("/apis/events.k8s.io/v1/namespaces/gardens/events", forbid)
+        async with TestServer(application) as serving, aiohttp.ClientSession() as session:
+            client = ApiClient(session, str(serving.make_url("/")))
+            return await Actor(client, "me", Definition(client)).words_on(job(training()))
+
+    assert asyncio.run(run()) == ""
 
 
 WARM_UP = {
