@@ -1,0 +1,88 @@
+"""An exchange of replicas that are threads of one process."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, BrokenBarrierError
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from splat_trainer.distributed.exchange import Exchange, PeerLost
+from splat_trainer.distributed.replicas import fingerprint
+from splat_trainer.gaussians.gaussians import Gaussians
+
+Result = TypeVar("Result")
+
+
+class _Shared:
+    def __init__(self, size: int) -> None:
+        self.barrier = Barrier(size)
+        self.slots: list[list[Tensor]] = [[] for _ in range(size)]
+
+
+class InThreads:
+    """See `Exchange`; sums are made in the order of the ranks, so that all get the same bits."""
+
+    def __init__(self, shared: _Shared, rank: int, size: int) -> None:
+        self._shared = shared
+        self.rank = rank
+        self.size = size
+
+    def _all(self, own: Sequence[Tensor]) -> list[list[Tensor]]:
+        try:
+            self._shared.slots[self.rank] = [tensor.detach().clone() for tensor in own]
+            self._shared.barrier.wait()
+            everything = [list(slot) for slot in self._shared.slots]
+            self._shared.barrier.wait()
+        except BrokenBarrierError as error:
+            raise PeerLost("another thread has failed") from error
+        return everything
+
+    @torch.no_grad()
+    def add_up(self, leaves: Sequence[Tensor], sums: Sequence[Tensor]) -> None:
+        gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
+        everything = self._all([*gradients, *sums])
+        total = [torch.stack(parts).sum(0) for parts in zip(*everything, strict=True)]
+        for leaf, gradient in zip(leaves, total, strict=False):
+            leaf.grad = gradient
+        for tensor, one in zip(sums, total[len(leaves) :], strict=True):
+            tensor.copy_(one)
+
+    @torch.no_grad()
+    def take_from_first(self, tensors: Sequence[Tensor]) -> None:
+        for tensor, one in zip(tensors, self._all(tensors)[0], strict=True):
+            tensor.copy_(one)
+
+    def compare(self, gaussians: Gaussians, step: int) -> None:
+        prints = self._all([fingerprint(gaussians)])
+        assert all(torch.equal(one[0], prints[0][0]) for one in prints), step
+
+    def stops(self, step: int, *, wanted: bool) -> bool:
+        return wanted
+
+    def close(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        self._shared.barrier.abort()
+
+
+def in_threads(size: int, work: Callable[[Exchange], Result]) -> list[Result]:
+    """Do the same work as each of `size` ranks, and give all results."""
+    shared = _Shared(size)
+
+    def one(rank: int) -> Result:
+        exchange = InThreads(shared, rank, size)
+        try:
+            return work(exchange)
+        except BaseException:
+            exchange.abort()
+            raise
+
+    with ThreadPoolExecutor(size) as pool:
+        futures = [pool.submit(one, rank) for rank in range(size)]
+    failures = [failure for future in futures if (failure := future.exception())]
+    for failure in sorted(failures, key=lambda one: isinstance(one, PeerLost)):
+        raise failure
+    return [future.result() for future in futures]

@@ -1,0 +1,109 @@
+"""Collectives between two processes, over gloo on the loopback interface."""
+
+import os
+from collections.abc import Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from splat_trainer.contract import TrainerError
+from splat_trainer.distributed.exchange import PeerLost
+from splat_trainer.distributed.rank import Rank
+from splat_trainer.distributed.replicas import Replicas, fingerprint, join
+from tests.unit.rasterize.scenes import random_gaussians
+
+
+class NoLeash:
+    def stops(self, step: int, *, wanted: bool) -> bool:
+        return wanted
+
+    def end(self) -> None:
+        pass
+
+
+def do_all(number: int, folder: Path, says: Connection) -> None:
+    """What either of two ranks does; what came of it is told by name."""
+    join(Rank(number, 2, "cpu", folder, 0, (), os.getppid()))
+    replicas = Replicas(number, 2, torch.device("cpu"), NoLeash())
+    told: dict[str, Any] = {}
+
+    one, other = torch.zeros(5, 3, requires_grad=True), torch.zeros(7, requires_grad=True)
+    one.grad = torch.full((5, 3), 1.0 + number)
+    if number == 0:  # rank 1 has no gradient for it
+        other.grad = torch.arange(7.0)
+    total = torch.full((5,), 10.0**number)
+    for _ in range(2):
+        replicas.add_up([one, other], [total])
+    told["gradients"] = (one.grad.tolist(), other.grad.tolist() if other.grad is not None else [])
+    told["sums"] = total.tolist()
+
+    gaussians = random_gaussians(50, seed=number).detach()
+    replicas.take_from_first([tensor for _, tensor in gaussians])
+    replicas.compare(gaussians, 1)
+    told["taken"] = fingerprint(gaussians).tolist()
+    if number == 1:
+        gaussians.sh[3, 0, 1] += 1e-6
+    try:
+        replicas.compare(gaussians, 1234)
+    except TrainerError as error:
+        told["differs"] = error.message
+
+    if number == 1:
+        says.send(told)
+        os._exit(0)
+    try:
+        for _ in range(100):
+            replicas.add_up([one], [])
+    except PeerLost as lost:
+        told["lost"] = str(lost)
+    says.send(told)
+    os._exit(0)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, Any]]]:
+    folder, spawn = tmp_path_factory.mktemp("ranks"), get_context("spawn")
+    ends = [spawn.Pipe(duplex=False) for _ in range(2)]
+    processes = [
+        spawn.Process(target=do_all, args=(number, folder, says))
+        for number, (_, says) in enumerate(ends)
+    ]
+    for process in processes:
+        process.start()
+    for _, says in ends:
+        says.close()
+    yield [hears.recv() for hears, _ in ends]
+    for process in processes:
+        process.join()
+
+
+def test_gradients_and_sums_are_those_of_all(told: list[dict[str, Any]]) -> None:
+    for one in told:
+        # Twice: what was added up once is added up again.
+        assert one["gradients"] == ([[6.0] * 3] * 5, [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0])
+        assert one["sums"] == [22.0] * 5
+
+
+def test_all_begin_as_rank_0_does(told: list[dict[str, Any]]) -> None:
+    assert told[0]["taken"] == told[1]["taken"]
+    assert told[0]["taken"] == fingerprint(random_gaussians(50, seed=0)).tolist()
+
+
+def test_a_replica_that_differs_in_one_bit_is_named(told: list[dict[str, Any]]) -> None:
+    for one in told:
+        assert "after step 1,234 the splat of rank 1 (50 Gaussians) is not" in one["differs"]
+
+
+def test_whose_peer_has_ended_knows(told: list[dict[str, Any]]) -> None:
+    assert told[0]["lost"]
+
+
+def test_two_orders_of_the_same_rows_are_not_the_same() -> None:
+    gaussians = random_gaussians(9)
+    turned = gaussians.select(torch.arange(8, -1, -1))
+    assert not torch.equal(fingerprint(gaussians), fingerprint(turned))
+    assert torch.equal(fingerprint(gaussians), fingerprint(gaussians.select(torch.arange(9))))

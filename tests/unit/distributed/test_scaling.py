@@ -1,0 +1,38 @@
+import math
+
+import pytest
+import torch
+
+from splat_trainer.contract import TrainConfig
+from splat_trainer.distributed.scaling import as_counted_by, replicas, scaled_to
+from splat_trainer.optimize.schedule import schedule_for
+
+
+def test_one_view_a_step_changes_nothing() -> None:
+    schedule = schedule_for(TrainConfig())
+    assert scaled_to(schedule, 1) is schedule
+    assert replicas(1) == {}
+
+
+def test_four_views_a_step_go_twice_as_far_and_remember_a_quarter_as_many() -> None:
+    schedule = schedule_for(TrainConfig())
+    four = scaled_to(schedule, 4)
+    assert four.means_lr_at(15_000) == pytest.approx(2 * schedule.means_lr_at(15_000))
+    for name in ("quats_lr", "scales_lr", "opacities_lr", "sh0_lr", "shN_lr"):
+        assert getattr(four, name) == 2 * getattr(schedule, name)
+    assert four.adam_betas == pytest.approx((0.9**4, 0.999**4))
+    assert four.densifies(600) == schedule.densifies(600)
+
+
+@pytest.mark.parametrize(("before", "now"), [(1, 1), (2, 1), (1, 2), (2, 4)])
+def test_adam_corrects_its_moments_alike_after_a_resume_with_other_replicas(
+    before: int, now: int
+) -> None:
+    schedule = schedule_for(TrainConfig())
+    adam = {"steps": {"steps": torch.tensor(120.0)}, **replicas(before)}
+    steps = int(as_counted_by(now, adam)["steps"]["steps"])
+
+    def correction(size: int, steps: int) -> float:
+        return 1 - math.prod([scaled_to(schedule, size).adam_betas[1]] * steps)
+
+    assert correction(now, steps) == pytest.approx(correction(before, 120))

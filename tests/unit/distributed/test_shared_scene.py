@@ -1,0 +1,63 @@
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from splat_trainer.capture.scene import Scene, View
+from splat_trainer.distributed.shared_scene import read_scene, write_scene
+
+
+@pytest.fixture
+def descriptor() -> Iterator[int]:
+    descriptor = os.memfd_create("test")
+    yield descriptor
+    os.close(descriptor)
+
+
+def scene(views: int, points: int) -> Scene:
+    draws = np.random.default_rng(0)
+
+    def view(number: int) -> View:
+        image = draws.integers(0, 255, (3 + number, 5, 3), dtype=np.uint8)
+        mask = None if number % 2 else image[..., 0] > 100
+        return View(f"{number}.jpg", np.eye(4), np.eye(3), image, mask)
+
+    return Scene(
+        tuple(view(number) for number in range(views)),
+        (view(views),),
+        draws.random((points, 3), dtype=np.float32),
+        draws.integers(0, 255, (points, 3), dtype=np.uint8),
+        np.diag([2.0, 2.0, 2.0, 1.0]),
+        1.5,
+    )
+
+
+@pytest.mark.parametrize(("views", "points"), [(0, 0), (1, 7), (4, 1001)])
+def test_a_scene_comes_out_as_it_went_in(descriptor: int, views: int, points: int) -> None:
+    before = scene(views, points)
+    write_scene(before, descriptor)
+    after = read_scene(descriptor)
+    assert after.scene_scale == before.scene_scale
+    for name in ("points", "points_rgb", "normalized_from_capture"):
+        one, other = getattr(before, name), getattr(after, name)
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
+    pairs = zip(
+        (*before.train_views, *before.test_views),
+        (*after.train_views, *after.test_views),
+        strict=True,
+    )
+    for one, other in pairs:
+        assert one.name == other.name
+        assert np.array_equal(one.image, other.image)
+        assert (one.mask is None) == (other.mask is None)
+        if one.mask is not None and other.mask is not None:
+            assert np.array_equal(one.mask, other.mask)
+
+
+def test_who_writes_to_it_writes_for_himself(descriptor: int) -> None:
+    write_scene(scene(2, 10), descriptor)
+    mine, yours = read_scene(descriptor), read_scene(descriptor)
+    mine.train_views[0].image[:] = 0
+    assert np.array_equal(yours.train_views[0].image, scene(2, 10).train_views[0].image)

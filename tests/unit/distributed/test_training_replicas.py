@@ -1,0 +1,190 @@
+"""Several replicas train as one process would that sees all their views at every step."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from splat_trainer.capture.load import load_scene
+from splat_trainer.capture.scene import Scene
+from splat_trainer.capture.synthetic import make_synthetic_capture
+from splat_trainer.contract import TrainConfig
+from splat_trainer.distributed.exchange import Exchange
+from splat_trainer.distributed.scaling import scaled_to
+from splat_trainer.gaussians.gaussians import Gaussians
+from splat_trainer.optimize.adam import GaussianOptimizer
+from splat_trainer.optimize.losses import image_loss_for, regularization
+from splat_trainer.optimize.schedule import Schedule, schedule_for
+from splat_trainer.optimize.strategies.strategy import make_strategy
+from splat_trainer.rasterize.reference import ReferenceRasterizer
+from splat_trainer.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from splat_trainer.train.training import Training
+from splat_trainer.train.views import DeviceViews, ViewOrder
+from tests.unit.distributed.in_threads import in_threads
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    folder = tmp_path_factory.mktemp("capture")
+    make_synthetic_capture(folder, views=8, size=32)
+    return load_scene(folder, TrainConfig())
+
+
+def settings(**more: Any) -> TrainConfig:
+    few: dict[str, Any] = {"iterations": 21, "densification_interval": 5, "max_gaussians": 2000}
+    return TrainConfig.model_validate({"device": "cpu", **few, **more})
+
+
+def trained(
+    scene: Scene,
+    config: TrainConfig,
+    exchange: Exchange,
+    *,
+    constants: dict[str, Any] | None = None,
+    until: int | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Training:
+    training = Training(
+        scene,
+        config,
+        replace(schedule_for(config), **(constants or {})),
+        device=CPU,
+        rasterizer=ReferenceRasterizer(),
+        checkpoint=checkpoint,
+        exchange=exchange,
+    )
+    while training.step < (until or config.iterations):
+        training.advance()
+    return training
+
+
+def twin(scene: Scene, config: TrainConfig, views: int) -> Gaussians:
+    """What one process makes that adds up the gradients of `views` views before each step."""
+    schedule: Schedule = scaled_to(schedule_for(config), views)
+    first = Training(
+        scene, config, schedule, device=CPU, rasterizer=ReferenceRasterizer()
+    ).gaussians
+    generator = torch.Generator().manual_seed(config.seed)
+    optimizer = GaussianOptimizer(first, schedule, scene.scene_scale)
+    strategy = make_strategy(
+        config,
+        schedule,
+        first,
+        scene.scene_scale,
+        views=len(scene.train_views),
+        max_gaussians=config.max_gaussians,
+    )
+    order = ViewOrder(len(scene.train_views), config.seed)
+    on_device = DeviceViews(scene.train_views, CPU)
+    draw, loss_of = ReferenceRasterizer(), image_loss_for(CPU)
+    for begin in range(0, config.iterations, views):
+        steps = range(begin + 1, min(begin + views, config.iterations) + 1)
+        for step in steps:
+            view = order.at(step)
+            probe = strategy.probe(step)
+            rendering = draw(
+                optimizer.gaussians,
+                on_device.camera(view),
+                sh_degree=schedule.sh_degree(step, config.sh_degree),
+                absgrad=strategy.absgrad,
+                features=None if probe is None else probe.features,
+            )
+            image, target = rendering.colors[0], on_device.pixels(view)
+            loss = loss_of(image, target, ssim_weight=schedule.ssim_weight)
+            pull = regularization(optimizer.gaussians, schedule)
+            loss = loss if pull is None else loss + pull
+            if probe is not None:
+                loss = loss + probe.term(rendering, image, target, None)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if step < schedule.densify_until or probe is not None:
+                strategy.observe(rendering)
+        optimizer.set_rates(steps[-1])
+        optimizer.step(None)
+        events = [step for step in steps if strategy.changes(step)]
+        for step in events or steps[-1:]:
+            strategy.update(step, optimizer, generator)
+    return optimizer.gaussians.detach()
+
+
+def assert_same(one: Gaussians, other: Gaussians, *, exactly: bool = True) -> None:
+    for name, tensor in one:
+        twin_ = getattr(other, name)
+        if exactly:
+            assert torch.equal(tensor, twin_), name
+        else:
+            assert torch.allclose(tensor, twin_, rtol=1e-3, atol=1e-4), name
+
+
+@pytest.mark.parametrize("strategy", ["default", "absgrad", "mcmc", "budget"])
+@pytest.mark.parametrize("size", [2, 3])
+def test_replicas_stay_the_same_and_do_what_one_process_would(
+    scene: Scene, strategy: str, size: int
+) -> None:
+    config = settings(strategy=strategy)
+    replicas = in_threads(size, lambda exchange: trained(scene, config, exchange))
+    assert [replica.step for replica in replicas] == [config.iterations] * size
+    for other in replicas[1:]:
+        assert_same(replicas[0].gaussians, other.gaussians)
+    alone = twin(scene, config, size)
+    assert len(alone) > len(scene.points)  # it has densified
+    assert_same(replicas[0].gaussians, alone, exactly=False)
+
+
+def test_what_rank_0_saves_is_what_all_have_counted(scene: Scene) -> None:
+    config = settings(densification_interval=1000, densify_until_iteration=21)
+    both = in_threads(2, lambda exchange: trained(scene, config, exchange, until=8))
+    saved = both[0].checkpoint(0.0, ()).strategy
+    seen = saved["times_seen"]
+    # Of a Gaussian in the middle of everything, each of the 8 views was counted, and once.
+    assert seen.max() == 8
+    alone = in_threads(1, lambda exchange: trained(scene, config, exchange, until=8))
+    assert alone[0].checkpoint(0.0, ()).strategy["times_seen"].max() == 8
+
+
+@pytest.mark.parametrize(
+    "constants",
+    [
+        {"visible_only": True},
+        {"views_per_step": 4},
+        {"views_per_step": 3, "visible_only": True},
+        {"coarse_until": ((0.5, 2),)},
+    ],
+)
+def test_every_schedule_keeps_replicas_the_same(scene: Scene, constants: dict[str, Any]) -> None:
+    config = settings(strategy="budget")
+    both = in_threads(2, lambda exchange: trained(scene, config, exchange, constants=constants))
+    assert_same(both[0].gaussians, both[1].gaussians)
+    assert len(both[0].gaussians) > len(scene.points)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 3)])
+def test_a_run_goes_on_with_another_number_of_replicas(
+    scene: Scene, tmp_path: Path, before: int, after: int
+) -> None:
+    config = settings()
+    first = in_threads(before, lambda exchange: trained(scene, config, exchange, until=8))[0]
+    path = save_checkpoint(first.checkpoint(0.0, ()), tmp_path)
+
+    def go_on(exchange: Exchange) -> Training:
+        return trained(scene, config, exchange, checkpoint=load_checkpoint(path))
+
+    replicas = in_threads(after, go_on)
+    assert replicas[0].step == config.iterations
+    for other in replicas[1:]:
+        assert_same(replicas[0].gaussians, other.gaussians)
+
+
+def test_a_run_that_was_cut_ends_like_one_that_was_not(scene: Scene, tmp_path: Path) -> None:
+    config = settings()
+    whole = in_threads(2, lambda exchange: trained(scene, config, exchange))[0]
+    cut = in_threads(2, lambda exchange: trained(scene, config, exchange, until=8))[0]
+    path = save_checkpoint(cut.checkpoint(0.0, ()), tmp_path)
+
+    def go_on(exchange: Exchange) -> Training:
+        return trained(scene, config, exchange, checkpoint=load_checkpoint(path))
+
+    assert_same(in_threads(2, go_on)[0].gaussians, whole.gaussians)

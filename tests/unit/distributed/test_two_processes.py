@@ -1,0 +1,167 @@
+"""`splat-trainer train --gpus 2` as a user calls it, its two ranks on the CPU."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from splat_trainer.capture.load import load_scene
+from splat_trainer.capture.synthetic import make_synthetic_capture
+from splat_trainer.contract import ExitCode, TrainConfig
+from splat_trainer.distributed.exchange import Exchange
+from splat_trainer.gaussians.formats.ply import read_ply
+from splat_trainer.optimize.schedule import schedule_for
+from splat_trainer.rasterize.reference import ReferenceRasterizer
+from splat_trainer.train.training import Training
+from tests.unit.distributed.in_threads import in_threads
+
+FEW = {"iterations": 21, "densification_interval": 5, "max_gaussians": 2000}
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("capture")
+    make_synthetic_capture(folder, views=8, size=32)
+    return folder
+
+
+class Run:
+    """A call of the program, which is over when the test is."""
+
+    def __init__(self, capture: Path, output: Path, gpus: int = 2, **settings: Any) -> None:
+        self.output = output
+        self.progress = output.with_name(f"{output.name}-{gpus}.json")
+        config = TrainConfig.model_validate({"device": "cpu", "frame": "normalized", **settings})
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "splat_trainer.cli", "train"),
+                *("--data", str(capture), "--output", str(output), "--resume"),
+                *("--gpus", str(gpus), "--progress-file", str(self.progress)),
+                *config.to_args(),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code, and what it wrote to standard error."""
+        _, errors = self.process.communicate()
+        return self.process.returncode, errors
+
+    def result(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.output / "result.json").read_text())
+        return document
+
+    def wait_for_steps(self) -> None:
+        until(lambda: self._iteration() > 0)
+
+    def _iteration(self) -> int:
+        try:
+            return int(json.loads(self.progress.read_text())["iteration"])
+        except (OSError, ValueError):
+            assert self.process.poll() is None, self.end()
+            return 0
+
+    def ranks(self) -> list[int]:
+        """The processes that it has started, in order."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return sorted(map(int, children))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # the test's own time limit ends it
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def run(capture: Path, tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    runs: list[Run] = []
+
+    def start(**settings: Any) -> Run:
+        runs.append(Run(capture, tmp_path / "out", **settings))
+        return runs[-1]
+
+    yield start
+    for one in runs:
+        one.process.kill()
+        one.process.wait()
+
+
+def test_two_processes_make_what_two_replicas_do(capture: Path, run: Callable[..., Run]) -> None:
+    one = run(**FEW)
+    code, errors = one.end()
+    assert code == 0, errors
+    assert one.result()["iterations"] == 21
+    made = read_ply(one.output / "point_cloud.ply")
+
+    config = TrainConfig.model_validate({"device": "cpu", **FEW})
+    scene = load_scene(capture, config)
+
+    def train(exchange: Exchange) -> Training:
+        training = Training(
+            scene,
+            config,
+            schedule_for(config),
+            device=torch.device("cpu"),
+            rasterizer=ReferenceRasterizer(),
+            exchange=exchange,
+        )
+        while training.step < config.iterations:
+            training.advance()
+        return training
+
+    replica = in_threads(2, train)[0].gaussians
+    replica = replica.replacing(quats=torch.nn.functional.normalize(replica.quats))
+    for name, tensor in replica:
+        assert torch.allclose(getattr(made, name), tensor, rtol=1e-3, atol=1e-4), name
+
+
+def test_sigterm_stops_all_and_one_process_goes_on(run: Callable[..., Run]) -> None:
+    one = run(iterations=20_000, max_gaussians=2000)
+    one.wait_for_steps()
+    one.process.send_signal(signal.SIGTERM)
+    code, errors = one.end()
+    assert code == ExitCode.INTERRUPTED, errors
+    assert "Traceback" not in errors
+    assert errors.count("splat-trainer: error:") == 1
+    document = one.result()
+    assert document["reason"] == "Interrupted"
+    step = document["checkpoint"]["iteration"]
+    assert 0 < step < 20_000
+    assert step % 2 == 0
+    rest = run(gpus=1, iterations=step + 3, max_gaussians=2000)
+    code, errors = rest.end()
+    assert code == 0, errors
+    assert rest.result()["iterations"] == step + 3
+    assert f"going on from checkpoint_{step:07d}" in errors
+
+
+def test_a_killed_rank_ends_the_run_and_is_named(run: Callable[..., Run]) -> None:
+    one = run(iterations=20_000, max_gaussians=2000)
+    one.wait_for_steps()
+    leader, follower = one.ranks()
+    os.kill(follower, signal.SIGKILL)
+    code, errors = one.end()
+    assert code == ExitCode.BUG, errors
+    assert "Traceback" not in errors
+    assert errors.count("splat-trainer: error:") == 1
+    assert "rank 1 of 2 was ended by SIGKILL" in one.result()["message"]
+    assert not Path(f"/proc/{leader}").exists()
+
+
+def test_what_rank_0_refuses_is_told_once(tmp_path: Path) -> None:
+    one = Run(tmp_path / "nowhere", tmp_path / "out", iterations=20)
+    code, errors = one.end()
+    assert code == ExitCode.NOT_FOUND
+    assert errors.count("nowhere") == 1
+    assert one.result()["reason"] == "CaptureNotFound"
