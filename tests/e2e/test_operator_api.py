@@ -80,6 +80,11 @@ WRONG: dict[str, tuple[Raw, str]] = {
         training("wrong", resources={"gpus": 0, "memory": "lots"}),
         "should match",
     ),
+    "more GPUs than one trainer takes": (training("wrong", resources={"gpus": 9}), "equal to 8"),
+    "slices of GPUs for one scene": (
+        training("wrong", resources={"gpus": 2, "gpuResourceName": "nvidia.com/mig-3g.40gb"}),
+        "set gpus to 1 for a MIG slice or a shared GPU",
+    ),
     "a secret in env": (
         training("wrong", env=[{"name": "AWS_SECRET_ACCESS_KEY", "value": "hunter2"}]),
         "a secret does not belong here",
@@ -173,11 +178,7 @@ def test_defaults_are_filled_in_but_the_trainers_are_left_to_it(
     del manifest["spec"]["resources"], manifest["spec"]["training"]
     shared_trainings.apply(manifest)
     spec = shared_trainings.training("defaults")["spec"]
-    assert spec["resources"] == {
-        "gpus": 1,
-        "gpuResourceName": "nvidia.com/gpu",
-        "sharedMemory": "1Gi",
-    }
+    assert spec["resources"] == {"gpus": 1, "gpuResourceName": "nvidia.com/gpu"}
     assert spec["maxRetries"] == 3
     assert spec["output"]["formats"] == ["ply"]
     assert "training" not in spec

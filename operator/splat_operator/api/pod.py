@@ -12,8 +12,23 @@ from splat_trainer.contract.kernels import ARCHITECTURE_PATTERN
 class Resources(ResourceModel):
     """What the trainer's pod gets."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "self.gpus < 2 || !(self.gpuResourceName.contains('/mig-') || "
+                "self.gpuResourceName.endsWith('.shared'))",
+                "more than one GPU trains one scene only where they are whole ones: set gpus to 1 "
+                "for a MIG slice or a shared GPU",
+            )
+        )
+    )
+
     gpus: int = Field(
-        1, ge=0, le=1, description="GPUs of the pod; the trainer uses one. 0 trains on the CPU."
+        1,
+        ge=0,
+        le=8,
+        description="GPUs of the pod, which train one scene together, each on another view at "
+        "every step. 0 trains on the CPU.",
     )
     gpu_resource_name: str = Field(
         "nvidia.com/gpu",
@@ -28,9 +43,10 @@ class Resources(ResourceModel):
     memory: Quantity | None = Field(
         None, description="Memory to reserve, which is also its limit, such as 16Gi."
     )
-    shared_memory: Quantity = Field(
-        "1Gi",
-        description="Size of /dev/shm. What is used of it counts against memory.",
+    shared_memory: Quantity | None = Field(
+        None,
+        description="Size of /dev/shm, through which GPUs without NVLink exchange. What is used "
+        "of it counts against memory. Default: 1Gi for each GPU.",
     )
 
 

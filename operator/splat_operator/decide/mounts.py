@@ -63,7 +63,7 @@ def mounts(
     found.add(
         "shm",
         "/dev/shm",  # noqa: S108 - the pod's own volume
-        {"emptyDir": {"medium": "Memory", "sizeLimit": spec.resources.shared_memory}},
+        {"emptyDir": {"medium": "Memory", "sizeLimit": _shared_memory(spec)}},
     )
     source, output = spec.source.persistent_volume_claim, spec.output.persistent_volume_claim
     if source:
@@ -78,6 +78,11 @@ def mounts(
     if installation.progress_url:
         found.add("progress", PROGRESS_FOLDER, _progress_volume(), readOnly=True)
     return found
+
+
+def _shared_memory(spec: SplatTrainingSpec) -> str:
+    """NCCL's buffers between two GPUs lie there where they cannot reach each other's memory."""
+    return spec.resources.shared_memory or f"{max(1, spec.resources.gpus)}Gi"
 
 
 def _place(location: Source | Output | CheckpointPlace, folder: str) -> str:

@@ -99,7 +99,13 @@ def trainer_arguments(spec: SplatTrainingSpec, mounted: Mounts) -> list[str]:
     places = ["--data", mounted.source, "--output", mounted.output]
     if mounted.checkpoints:
         places += ["--checkpoints", mounted.checkpoints]
-    return ["train", *places, *_formats(spec), "--resume", *flags]
+    return ["train", *places, *_formats(spec), "--resume", *_gpus(spec), *flags]
+
+
+def _gpus(spec: SplatTrainingSpec) -> list[str]:
+    """Give the flag that asks for more than one; a trainer of before it had none."""
+    several = spec.resources.gpus > 1 and spec.training.device != "cpu"
+    return ["--gpus", str(spec.resources.gpus)] if several else []
 
 
 def _formats(spec: SplatTrainingSpec) -> list[str]:

@@ -261,7 +261,8 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.NO_GPU: _fails(
         "The pod has no GPU that the trainer can use.",
-        "Set resources.gpus to 1, or training.device to cpu; check the node's driver.",
+        "Set resources.gpus to 1 (more only where whole GPUs are given to one pod), or "
+        "training.device to cpu; check the node's driver.",
     ),
     Reason.KERNELS_NOT_FOUND: _fails(
         "The cache has no kernels for the trainer's image and this GPU, or refused a damaged file, "

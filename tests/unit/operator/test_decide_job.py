@@ -95,6 +95,29 @@ def test_without_a_gpu_the_pod_trains_on_its_cpu_and_sees_no_gpu() -> None:
     assert variables(asked)["NVIDIA_VISIBLE_DEVICES"]["value"] == "void"
 
 
+def test_several_gpus_train_one_scene_together() -> None:
+    asked = training(resources={"gpus": 4})
+    assert container(asked)["resources"]["limits"] == {"nvidia.com/gpu": 4}
+    args = container(asked)["args"]
+    assert args[args.index("--gpus") + 1] == "4"
+    assert args[args.index("--device") + 1] == "cuda"
+    volumes = {one["name"]: one for one in pod_spec(asked)["volumes"]}
+    assert volumes["shm"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "4Gi"}
+    asked = training(resources={"gpus": 4, "sharedMemory": "2Gi"})
+    volumes = {one["name"]: one for one in pod_spec(asked)["volumes"]}
+    assert volumes["shm"]["emptyDir"]["sizeLimit"] == "2Gi"
+
+
+@pytest.mark.parametrize("asked", [{"resources": {"gpus": 0}}, {}])
+def test_one_gpu_needs_no_word_of_how_many(asked: dict[str, Any]) -> None:
+    assert "--gpus" not in container(training(**asked))["args"]
+
+
+def test_a_training_on_the_cpu_uses_none_of_its_gpus() -> None:
+    asked = training(resources={"gpus": 2}, training={"device": "cpu"})
+    assert "--gpus" not in container(asked)["args"]
+
+
 def test_only_what_the_user_set_reaches_the_command_line() -> None:
     args = container(training(training={"iterations": 500, "strategy": "absgrad"}))["args"]
     assert args[0] == "train"
