@@ -1,1 +1,1 @@
-"""The parameters of a splat: initialisation, activations, transforms, PLY in and out."""
+"""The parameters of a splat: initialisation, activations, transforms, its files."""
