@@ -103,12 +103,12 @@ class McmcStrategy:
 
 
 def _draw(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Indices drawn with replacement, in proportion to weights; of any number of weights."""
-    cumulative = weights.double().cumsum(0)
+    """Indices drawn with replacement, in proportion to weights in 0..1; of any number of them."""
+    # Whole numbers: a GPU sums floats in any order, and replicas of a splat must draw alike.
+    cumulative = (weights.double() * 2**32).long().cumsum(0)
     draws = torch.rand(count, generator=generator, device=weights.device, dtype=torch.float64)
-    return torch.searchsorted(cumulative, draws * cumulative[-1], right=True).clamp_max(
-        len(weights) - 1
-    )
+    places = (draws * cumulative[-1]).long()
+    return torch.searchsorted(cumulative, places, right=True).clamp_max(len(weights) - 1)
 
 
 def share_opacity(opacities: Tensor, scales: Tensor, copies: Tensor) -> tuple[Tensor, Tensor]:
