@@ -14,6 +14,13 @@ from torch import Tensor
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.kernels.ensure import ensure_kernels
 from splat_trainer.kernels.self_check import agree, use_if_right
+from splat_trainer.rasterize.check_scene import (
+    HEIGHT,
+    WIDTH,
+    check_camera,
+    check_gaussians,
+    leaves,
+)
 from splat_trainer.rasterize.interface import LOW_PASS, NEAR_PLANE, Cameras, Rendering
 from splat_trainer.rasterize.tile_lists import TILE, count_pairs, tile_lists
 from splat_trainer.rasterize.tile_pairs import pair_functions_for
@@ -136,30 +143,14 @@ def _check_fixed_lists(rasterizer: GsplatRasterizer, device: torch.device) -> No
     Raises:
         DisagreementError: they differ by more than a few pixels at Gaussians' edges do.
     """
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
-    count, width, height = 400, 150, 101
-    drawn = Gaussians(
-        means=draw(count, 3) + torch.tensor([0.0, 0.0, 4.0]),
-        quats=draw(count, 4),
-        scales=draw(count, 3) * 0.5 - 2.5,
-        opacities=draw(count),
-        sh=draw(count, 4, 3) * 0.3,
-    ).to(device)
-    intrinsics = torch.tensor([[140.0, 0, 75], [0, 140, 50], [0, 0, 1]])
-    camera = Cameras(torch.eye(4)[None].to(device), intrinsics[None].to(device), width, height)
-    pull = draw(1, height, width, 3).to(device)
-    room = TileRoom(1 << 14, device)
+    camera, drawn = check_camera(device), check_gaussians(device)
+    pull = torch.randn(1, HEIGHT, WIDTH, 3, generator=torch.Generator().manual_seed(0)).to(device)
     results = []
-    for lists in (room, None):
-        leaves = Gaussians.from_dict(
-            {name: one.detach().clone().requires_grad_() for name, one in drawn}
-        )
-        rendering = rasterizer(leaves, camera, sh_degree=1, room=lists)
-        gradients = torch.autograd.grad((rendering.colors * pull).sum(), [one for _, one in leaves])
+    for room in (TileRoom(1 << 14, device), None):
+        gaussians = leaves(drawn)
+        rendering = rasterizer(gaussians, camera, sh_degree=1, room=room)
+        rendering.colors.backward(pull)  # type: ignore[no-untyped-call]
+        gradients = [one.grad for _, one in gaussians if one.grad is not None]
         results.append([rendering.colors.detach(), *gradients])
     agree(results[0], results[1], relative=1e-2)
 

@@ -10,6 +10,9 @@ from torch import Tensor
 MARGIN = 1.3
 """Times the most pairs that a view had: the room for the next ones."""
 
+_SPARE = 1.1
+"""Times the most pairs that a view had: the least room that is left alone."""
+
 _LEAST = 1 << 14
 """Room comes in multiples of this, so that it changes seldom."""
 
@@ -51,6 +54,11 @@ class TileRoom:
     def short(self) -> bool:
         """Whether some pairs found no room, as far as the host knows."""
         return self.most > self.capacity
+
+    @property
+    def tight(self) -> bool:
+        """Whether another such view that is a little worse would find no room."""
+        return self.most * _SPARE > self.capacity
 
     @torch.no_grad()
     def make(self, capacity: int) -> None:

@@ -14,12 +14,14 @@ from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.initialize import gaussians_from_points
 from splat_trainer.optimize.adam import GaussianOptimizer
 from splat_trainer.optimize.growth_plan import CaptureSize, count_cap
-from splat_trainer.optimize.losses import image_loss_for, regularization
 from splat_trainer.optimize.schedule import Schedule
 from splat_trainer.optimize.strategies.strategy import make_strategy
 from splat_trainer.rasterize.interface import Rasterizer
 from splat_trainer.train.checkpoint import Checkpoint, check_resumable
+from splat_trainer.train.look import Manner, Sight
+from splat_trainer.train.looking import Looking
 from splat_trainer.train.observer import CurvePoint
+from splat_trainer.train.recording import WORTH
 from splat_trainer.train.views import DeviceViews, ViewOrder
 
 _log = logging.getLogger(__name__)
@@ -59,8 +61,6 @@ class Training:
         self._config = config
         self._scene = scene
         self._device = device
-        self._rasterizer = rasterizer
-        self._image_loss = image_loss_for(device)
         self._schedule = schedule
         self._generator = torch.Generator(device).manual_seed(config.seed)
         self._divisor = 1
@@ -89,6 +89,8 @@ class Training:
         self._seen: Tensor | None = None  # by the views whose gradients await a step of Adam
         if checkpoint is not None:
             self._resume(checkpoint)
+        cameras = [self._views.camera(index) for index in range(len(self._views))]
+        self._looking = Looking(rasterizer, schedule, self._strategy, self.gaussians, cameras)
 
     @property
     def gaussians(self) -> Gaussians:
@@ -128,29 +130,22 @@ class Training:
         self._take_size(schedule.divisor_at(step))
         gaussians = self._optimizer.gaussians
         probe = self._strategy.probe(step)
-        rendering = self._rasterizer(
-            gaussians,
-            self._views.camera(view),
+        sight = Sight(self._views.camera(view), self._views.pixels(view), self._views.mask(view))
+        manner = Manner(
             sh_degree=schedule.sh_degree(step, self._config.sh_degree),
-            absgrad=self._strategy.absgrad,
-            features=None if probe is None else probe.features,
+            observes=step < schedule.densify_until or probe is not None,
+            probe=probe,
         )
-        image, target = rendering.colors[0], self._views.pixels(view)
-        mask = self._views.mask(view)
-        if mask is not None:  # both are black where the mask is false: nothing pulls there
-            image, target = image * mask[..., None], target * mask[..., None]
-        loss = self._image_loss(image, target, ssim_weight=schedule.ssim_weight)
-        pull = regularization(gaussians, schedule)
-        total = loss if pull is None else loss + pull
-        if probe is not None:
-            total = total + probe.term(rendering, image, target, mask)
-        total.backward()  # type: ignore[no-untyped-call]
-        if step < schedule.densify_until or probe is not None:
-            self._strategy.observe(rendering)
+        looked = self._looking(gaussians, sight, manner, lasts=lambda: self._lasts_after(step))
         if schedule.visible_only:
-            visible = rendering.visible.any(0)
-            self._seen = visible if self._seen is None else self._seen | visible
-        return loss.detach()
+            seen = looked.visible
+            self._seen = seen if self._seen is None else self._seen | seen
+        return looked.loss
+
+    def _lasts_after(self, step: int) -> bool:
+        """Whether the Gaussians are the same for as long as a recording must hold."""
+        ahead = range(step, min(step + WORTH * self._exchange.size, self._config.iterations + 1))
+        return len(ahead) >= WORTH and not any(self._strategy.changes(one) for one in ahead)
 
     def _forget_what_rank_0_counts(self, last: int) -> None:
         """Of what all replicas have added up, rank 0's counts in the next sum; the others' not."""
