@@ -1,5 +1,6 @@
 """The training loop: steps, and between them progress, measurements and checkpoints."""
 
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +21,12 @@ from splat_trainer.train.evaluation import evaluate
 from splat_trainer.train.memory import out_of_memory_error
 from splat_trainer.train.observer import TrainObserver
 from splat_trainer.train.outcome import Evaluation, RenderSink, Timings, TrainOutcome
+from splat_trainer.train.own_kernels import check_own_kernels, told
 from splat_trainer.train.progress import ProgressMeter
 from splat_trainer.train.stopwatch import Stopwatch
 from splat_trainer.train.training import Training
+
+_log = logging.getLogger(__name__)
 
 _MEASUREMENTS = 10
 """How often a run measures PSNR on held-out views, for its curve."""
@@ -118,6 +122,9 @@ class _Run:
             if crew:
                 begin = Begin(self._config, schedule, resume)
                 self._exchange = crew.assemble(begin, self._device)
+            if self._device.type == "cuda":
+                own = check_own_kernels(self._rasterizer, self._device)
+                _log.info("kernels of our own: %s", told(own))
             self._observer.stage(Stage.TRAINING)
             self._training = Training(
                 self._scene,
@@ -181,6 +188,7 @@ class _Run:
             iterations_per_second=(training.step - self._first_step) / max(seconds("train"), 1e-9),
             checkpoint=self._saved,
             gpu=gpu_name(self._device),
+            gpus=self._exchange.size,
             peak_gpu_memory_bytes=torch.cuda.max_memory_allocated(self._device) if cuda else None,
         )
 

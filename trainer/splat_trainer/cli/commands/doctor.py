@@ -6,6 +6,7 @@ from dataclasses import asdict
 from splat_trainer.cli.diagnosis.finding import Finding, Verdict
 from splat_trainer.cli.diagnosis.gpu import capability, look_for_gpu
 from splat_trainer.cli.diagnosis.kernels import look_for_kernels
+from splat_trainer.cli.diagnosis.own_kernels import look_at_own_kernels
 from splat_trainer.cli.diagnosis.surroundings import (
     look_at_machine,
     look_at_packages,
@@ -26,7 +27,10 @@ def run(invocation: Invocation) -> int:
     findings = [gpu]
     if arguments.device != "cpu":
         gpu_wanted = gpu.verdict is Verdict.OK or arguments.device == "cuda"
-        findings.append(look_for_kernels(invocation.environ, gpu_wanted, capability()))
+        kernels = look_for_kernels(invocation.environ, gpu_wanted, capability())
+        findings.append(kernels)
+        if capability() and kernels.verdict is Verdict.OK:
+            findings.append(look_at_own_kernels())
     findings += [
         look_at_packages(),
         look_at_versions(),
