@@ -15,7 +15,9 @@ class Resources(ResourceModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "self.gpus < 2 || !(self.gpuResourceName.contains('/mig-') || "
+                # The API server asks of the default, {}, before it fills in those of its fields.
+                "!has(self.gpus) || self.gpus < 2 || !has(self.gpuResourceName) || "
+                "!(self.gpuResourceName.contains('/mig-') || "
                 "self.gpuResourceName.endsWith('.shared'))",
                 "more than one GPU trains one scene only where they are whole ones: set gpus to 1 "
                 "for a MIG slice or a shared GPU",

@@ -1,5 +1,6 @@
 """The CRD, its reference page and the page of reasons are what the models say."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,19 @@ def test_every_field_is_described() -> None:
         if path != ".metadata" and not field.get("description", "").endswith(".")
     ]
     assert undescribed == []
+
+
+def test_a_rule_on_what_has_an_empty_default_holds_before_its_fields_are_filled_in() -> None:
+    """The API server refuses the whole definition otherwise: "no such key"."""
+    unguarded = [
+        (path, rule["rule"], name)
+        for path, field in fields(openapi()).items()
+        if field.get("default") == {}
+        for rule in field.get("x-kubernetes-validations", [])
+        for name in re.findall(r"self\.(\w+)", rule["rule"])
+        if f"has(self.{name})" not in rule["rule"]
+    ]
+    assert unguarded == []
 
 
 def test_every_field_of_the_trainers_configuration_can_be_set() -> None:
