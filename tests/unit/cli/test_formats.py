@@ -4,7 +4,6 @@ import hashlib
 import json
 from pathlib import Path
 
-import gsply
 import pytest
 import torch
 from hypothesis import given
@@ -16,6 +15,7 @@ from splat_trainer.cli.main import main
 from splat_trainer.contract import ExitCode, Reason, SplatFormat, TrainerError
 from splat_trainer.contract.result import RESULT_LIMIT_BYTES
 from splat_trainer.gaussians.formats.ply import read_ply
+from tests.unit.gaussians.spz_reader import read_spz
 
 PLY, SPZ, SPLAT = SplatFormat.PLY, SplatFormat.SPZ, SplatFormat.SPLAT
 
@@ -92,14 +92,14 @@ def test_a_run_writes_all_formats_lists_them_and_resumes_with_others(
 
     # All are in the frame of the PLY, along its axes.
     ply = read_ply(output / "point_cloud.ply")
-    spz = torch.from_numpy(gsply.read_spz(output / "point_cloud.spz").means)
+    spz = torch.from_numpy(read_spz(output / "point_cloud.spz").means)
     assert (spz - ply.means).abs().max() < 1e-3
 
     capsys.readouterr()
     target = tmp_path / "garden.spz"
     assert main(["convert", str(output / "point_cloud.ply"), str(target)]) == ExitCode.DONE
     assert capsys.readouterr().out.startswith(f"{target}: spz, {len(ply):,} Gaussians, ")
-    converted = torch.from_numpy(gsply.read_spz(target).means)
+    converted = torch.from_numpy(read_spz(target).means)
     assert torch.equal(converted, spz)
 
 

@@ -4,7 +4,6 @@ import gzip
 import struct
 from pathlib import Path
 
-import gsply
 import numpy as np
 import pytest
 import torch
@@ -12,6 +11,7 @@ from hypothesis import given
 
 from splat_trainer.gaussians.formats.spz import fractional_bits, write_spz
 from tests.unit.gaussians.scattered import SCATTERED, Scattered
+from tests.unit.gaussians.spz_reader import read_spz
 from tests.unit.rasterize.scenes import random_gaussians
 
 
@@ -31,7 +31,7 @@ def test_gsply_reads_what_the_bits_can_hold(
     assert (magic, version, count) == (0x5053474E, 2, len(gaussians))
     assert (degree, flags, reserved) == (gaussians.sh_degree, 0, 0)
 
-    read = gsply.read_spz(path)
+    read = read_spz(path)
     reach = (2**23 - 1) / 2**bits
     means = gaussians.means.double().clamp(-reach, reach).numpy()
     rounding = 1e-6 * np.abs(means).max()  # float32, in the reader
@@ -86,6 +86,4 @@ def test_what_lies_beyond_is_kept_at_the_edge(tmp_path: Path) -> None:
     gaussians.means[7] = torch.tensor([-1e7, 0.5, 1e7])
     write_spz(gaussians, tmp_path / "a.spz")
     assert header_of(tmp_path / "a.spz")[4] == 12
-    assert gsply.read_spz(tmp_path / "a.spz").means[7] == pytest.approx(
-        [-2048, 0.5, 2048], abs=1e-3
-    )
+    assert read_spz(tmp_path / "a.spz").means[7] == pytest.approx([-2048, 0.5, 2048], abs=1e-3)
