@@ -1,11 +1,7 @@
 """`splat-trainer train --gpus 2` as a user calls it, its two ranks on the CPU."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +17,7 @@ from splat_trainer.gaussians.formats.ply import read_ply
 from splat_trainer.optimize.schedule import schedule_for
 from splat_trainer.rasterize.reference import ReferenceRasterizer
 from splat_trainer.train.training import Training
+from tests.unit.distributed.calls import Run
 from tests.unit.distributed.in_threads import in_threads
 
 FEW = {"iterations": 21, "densification_interval": 5, "max_gaussians": 2000}
@@ -31,56 +28,6 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("capture")
     make_synthetic_capture(folder, views=8, size=32)
     return folder
-
-
-class Run:
-    """A call of the program, which is over when the test is."""
-
-    def __init__(self, capture: Path, output: Path, gpus: int = 2, **settings: Any) -> None:
-        self.output = output
-        self.progress = output.with_name(f"{output.name}-{gpus}.json")
-        config = TrainConfig.model_validate({"device": "cpu", "frame": "normalized", **settings})
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "splat_trainer.cli", "train"),
-                *("--data", str(capture), "--output", str(output), "--resume"),
-                *("--gpus", str(gpus), "--progress-file", str(self.progress)),
-                *config.to_args(),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def end(self) -> tuple[int, str]:
-        """Its exit code, and what it wrote to standard error."""
-        _, errors = self.process.communicate()
-        return self.process.returncode, errors
-
-    def result(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.output / "result.json").read_text())
-        return document
-
-    def wait_for_steps(self) -> None:
-        until(lambda: self._iteration() > 0)
-
-    def _iteration(self) -> int:
-        try:
-            return int(json.loads(self.progress.read_text())["iteration"])
-        except (OSError, ValueError):
-            assert self.process.poll() is None, self.end()
-            return 0
-
-    def ranks(self) -> list[int]:
-        """The processes that it has started, in order."""
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return sorted(map(int, children))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # the test's own time limit ends it
-        time.sleep(0.02)
 
 
 @pytest.fixture

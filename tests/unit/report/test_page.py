@@ -104,6 +104,13 @@ def test_a_lens_that_was_fitted_is_told(tmp_path: Path) -> None:
     assert "a lens fitted: used" in Tags(render_page(run)).text
 
 
+def test_gpus_that_trained_together_are_counted(tmp_path: Path) -> None:
+    assert "NVIDIA H200" in Tags(render_page(runs.run(tmp_path))).text
+    assert "× NVIDIA" not in Tags(render_page(runs.run(tmp_path))).text
+    run = runs.run(tmp_path, metrics=runs.metrics(gpus=4))
+    assert "4 × NVIDIA H200" in Tags(render_page(run)).text
+
+
 def test_a_curve_is_drawn_for_loss_psnr_and_gaussians(tmp_path: Path) -> None:
     page = Tags(render_page(runs.run(tmp_path)))
     labels = [attributes.get("aria-label") for tag, attributes in page.tags if tag == "svg"]

@@ -44,6 +44,7 @@ def metrics_of(
             export=export_seconds,
         ),
         peak_gpu_memory_bytes=outcome.peak_gpu_memory_bytes,
+        gpus=outcome.gpus,
         peak_host_memory_bytes=peak_host_memory_bytes(),
         capture=CaptureFacts(
             source=source,

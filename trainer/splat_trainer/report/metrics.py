@@ -51,7 +51,8 @@ class Metrics(Document):
     iterations: int
     iterations_per_second: float
     seconds: Seconds
-    peak_gpu_memory_bytes: int | None
+    peak_gpu_memory_bytes: int | None = Field(description="Of the first GPU.")
+    gpus: int = Field(1, description="Processes that trained together, each on a GPU of its own.")
     peak_host_memory_bytes: int
     capture: CaptureFacts
     machine: Machine

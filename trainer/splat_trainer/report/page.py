@@ -102,6 +102,12 @@ def _shares(seconds: Seconds) -> list[tuple[str, float, float]]:
     return [(name, value, 100 * value / total) for name, value in spent.items()]
 
 
+def _gpu(count: int, name: str | None) -> str:
+    if name is None:
+        return "none, trained on the CPU"
+    return f"{count} × {name}" if count > 1 else name
+
+
 def _facts(run: RunReport) -> list[tuple[str, str]]:
     metrics = run.metrics
     capture, machine, versions = metrics.capture, metrics.machine, metrics.versions
@@ -110,7 +116,7 @@ def _facts(run: RunReport) -> list[tuple[str, str]]:
         ("Views", f"{capture.train_views} trained on, {capture.test_views} held out"),
         ("Image size", f"{capture.width} × {capture.height}"),
         ("Sparse points", f"{capture.points:,}"),
-        ("GPU", machine.gpu or "none, trained on the CPU"),
+        ("GPU", _gpu(metrics.gpus, machine.gpu)),
         ("CPU", f"{machine.cpu}, {machine.cpus} usable"),
         ("Memory", f"{machine.memory_bytes / 2**30:.1f} GiB"),
         ("Peak host memory", f"{metrics.peak_host_memory_bytes / 2**30:.2f} GiB"),

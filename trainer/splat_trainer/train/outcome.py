@@ -54,7 +54,8 @@ class TrainOutcome:
     `gaussians` are in the normalised world. `iterations` counts all finished steps, those
     before a resume included; `timings` and `iterations_per_second` are of this process alone.
     `evaluation` is None after an interruption and where no view is held out. `checkpoint` is
-    the newest one written. `gpu` is the GPU's name, None on the CPU.
+    the newest one written. `gpu` is the GPU's name, None on the CPU; `gpus` is how many processes
+    trained together, of which each had one.
     """
 
     gaussians: Gaussians
@@ -67,6 +68,7 @@ class TrainOutcome:
     checkpoint: Path | None
     gpu: str | None
     peak_gpu_memory_bytes: int | None
+    gpus: int = 1
 
 
 @dataclass(frozen=True)
