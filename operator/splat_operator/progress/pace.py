@@ -39,6 +39,8 @@ class Pace:
         self._since = float("-inf")
         self._writes = 0
         self._delays = 0.0
+        self._busy_since: float | None = None
+        self._busy_writes = 0
         self._late_at = _MOST_RATE
         self.rate = rate
 
@@ -54,6 +56,12 @@ class Pace:
 
         `waiting` is how many others can be written now and are not yet.
         """
+        if not waiting:
+            self._busy_since = None
+        elif self._busy_since is None:
+            self._busy_since, self._busy_writes = now, 0
+        else:
+            self._busy_writes += 1
         elapsed = now - self._since
         if elapsed > _STALE:  # the first for long: nothing to compare with
             self._since, self._writes, self._delays = now, 0, 0.0
@@ -62,12 +70,14 @@ class Pace:
         self._delays += delay
         if elapsed < _WINDOW:
             return
-        mean, written = self._delays / self._writes, self._writes / elapsed
+        mean = self._delays / self._writes
+        busy = 0.0 if self._busy_since is None else now - self._busy_since
         self._since, self._writes, self._delays = now, 0, 0.0
         while self._promised and self._promised[0] <= now:
             self._promised.popleft()
-        if mean > _LATE and waiting:
-            self._late_at = min(max(_LEAST_RATE, written), _MOST_RATE)
+        if mean > _LATE and busy >= _WINDOW:
+            self._late_at = min(max(_LEAST_RATE, self._busy_writes / busy), _MOST_RATE)
+            self._busy_since, self._busy_writes = now, 0
             self.rate = _ROOM * self._late_at
             self._free = max(self._free, now + (waiting + len(self._promised)) / self.rate)
         elif mean < _EARLY and not waiting and self._free > now + self._least:

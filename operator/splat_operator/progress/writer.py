@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections import deque
+import math
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,15 @@ a turn here writes what is newest when it comes."""
 _SAME_SECONDS = 30.0
 """So long a report that says what is shown already is not written: then it tells that the trainer
 is alive."""
+_GRACE_SECONDS = 1.0
+"""Clocks differ and networks take their time: a little early is at its turn, and what came before
+its turn waits a little for the report that comes at it."""
+_IDLE = 4
+"""Where fewer writes than this are under way, what came before its turn is written at once."""
+_LONGEST_SECONDS = 10.0
+"""A training whose turn is further off is heard before, lest the server have become faster."""
+_FRESH_SECONDS = 1.0
+_REPORTS_A_SECOND = 200.0
 _FORGET_SECONDS = 600.0
 _COMPLAINT_SECONDS = 10.0
 
@@ -64,7 +74,6 @@ class _Line:
     shown: Mapping[str, Any] = field(default_factory=dict)
     shown_at: float = float("-inf")
     timer: asyncio.TimerHandle | None = None
-    queued: bool = False
     writing: bool = False
 
 
@@ -85,8 +94,9 @@ class ProgressWriter:
         self._written = written
         self._pace = Pace(least)
         self._lines: dict[Target, _Line] = {}
-        self._first: deque[Target] = deque()
-        self._others: deque[Target] = deque()
+        self._first: OrderedDict[Target, _Line] = OrderedDict()
+        self._others: OrderedDict[Target, _Line] = OrderedDict()
+        self._held: OrderedDict[Target, _Line] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._tidied_at = float("-inf")
         self._complained_at = float("-inf")
@@ -101,16 +111,38 @@ class ProgressWriter:
         if line is None:
             self._tidy(now)
             line = self._lines[target] = _Line()
-        waits, line.newest, line.came_at = line.newest, progress, now
+        waits, line.newest, line.came_at = line.newest is not None, progress, now
         if progress.get("stage") != line.stage:
             line.stage, line.urgent = progress.get("stage"), True
-        due = now if line.urgent else line.turn
-        # Clocks differ and networks take their time: a little early is at its turn.
-        if now >= line.turn - self._least / 2:
-            due, line.turn = now, self._pace.turn(now)
-        line.due = due if waits is None else min(line.due, due)
+        # One that is queued stays in its place: what is written there is the newest.
+        if not self._queued(target):
+            due = now if line.urgent else line.turn + _GRACE_SECONDS
+            if now >= line.turn - _GRACE_SECONDS:
+                due, line.turn = now, self._pace.turn(now)
+            line.due = min(line.due, due) if waits else due
         self._plan(target, line, now)
-        return line.turn - now
+        self._start()
+        longest = max(_LONGEST_SECONDS, len(self._lines) / _REPORTS_A_SECOND)
+        after = min(line.turn - now, longest, self._soon(target))
+        return max(after, _FRESH_SECONDS)
+
+    def _soon(self, target: Target) -> float:
+        """Give in how many seconds a report that has to wait is to be made anew; else infinity.
+
+        Where the server has become slower than it was when turns were given out, there is a
+        queue until they have passed; what waits in it is kept fresh, as far as reports are cheap.
+        """
+        waiting = self._waiting
+        if not self._queued(target) or waiting < _FRESH_SECONDS * self._pace.rate:
+            return math.inf
+        return max(_FRESH_SECONDS, waiting / _REPORTS_A_SECOND)
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._first) + len(self._others)
+
+    def _queued(self, target: Target) -> bool:
+        return target in self._first or target in self._others
 
     async def close(self) -> None:
         """Stop writing; what is not written is lost, and the next report brings it anew."""
@@ -118,41 +150,59 @@ class ProgressWriter:
             if line.timer:
                 line.timer.cancel()
         self._lines.clear()
+        self._first.clear()
+        self._others.clear()
+        self._held.clear()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _plan(self, target: Target, line: _Line, now: float) -> None:
         """Let the newest report of a training be written when it is due."""
-        if line.writing or (line.queued and not line.urgent):
+        if self._queued(target):
+            if line.urgent and target in self._others:
+                del self._others[target]
+                self._first[target] = line
+            return
+        if line.writing:
             return
         if line.timer:
             line.timer.cancel()
         due = max(line.due, line.began_at + self._least)
+        self._held.pop(target, None)
         if due > now:
+            self._held[target] = line
             line.timer = asyncio.get_running_loop().call_later(due - now, self._queue, target, line)
         else:
             self._queue(target, line)
 
     def _queue(self, target: Target, line: _Line) -> None:
-        line.timer = None
-        if not line.queued:
-            line.ready_at = _now()
-        line.queued = True
-        (self._first if line.urgent else self._others).append(target)
+        if line.timer:
+            line.timer.cancel()
+        self._held.pop(target, None)
+        line.timer, line.ready_at = None, _now()
+        (self._first if line.urgent else self._others)[target] = line
         self._start()
 
     def _start(self) -> None:
-        while len(self._tasks) < _WRITES_AT_ONCE and (self._first or self._others):
-            target = (self._first or self._others).popleft()
-            line = self._lines.get(target)
-            # One that became urgent stands in both queues.
-            if line is None or not line.queued or line.newest is None:
-                continue
-            line.queued = line.urgent = False
-            progress, line.newest = line.newest, None
-            if self._says_more(line, progress):
+        while len(self._tasks) < _IDLE and not self._waiting and self._release():
+            pass
+        while len(self._tasks) < _WRITES_AT_ONCE and self._waiting:
+            target, line = (self._first or self._others).popitem(last=False)
+            progress, line.newest, line.urgent = line.newest, None, False
+            if progress is not None and self._says_more(line, progress):
                 self._begin(target, line, progress)
+
+    def _release(self) -> bool:
+        """Queue the newest report that waits for its turn; false where none is both new and due."""
+        now = _now()
+        for target, line in reversed(self._held.items()):
+            if line.came_at + self._least < now:
+                break
+            if line.began_at + self._least <= now:
+                self._queue(target, line)
+                return True
+        return False
 
     def _says_more(self, line: _Line, progress: Mapping[str, Any]) -> bool:
         failed = line.began_at > line.shown_at
@@ -188,7 +238,7 @@ class ProgressWriter:
         finally:
             now = _now()
             line.writing = False
-            self._pace.wrote(now, now - line.ready_at, len(self._first) + len(self._others))
+            self._pace.wrote(now, now - line.ready_at, self._waiting)
             if line.newest is not None and self._lines.get(target) is line:
                 self._plan(target, line, now)
 
