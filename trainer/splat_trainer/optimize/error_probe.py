@@ -22,14 +22,17 @@ class ErrorProbe:
     `error` is the absolute error, mean over the colours; `weight` is 1; `square` the error
     squared; `flag` is 1 where the error, stretched to 0..1 over the view, is above
     `flag_error` (FastGS, arXiv 2511.04283); `flagged_loss` that times the view's mean error.
+
+    Backward adds to `sums` [N, F] in place, a row for each Gaussian and a column for each channel:
+    the same work at every look, for all that it is made for, so that it can be recorded.
     """
 
-    def __init__(
-        self, count: int, channels: Sequence[Channel], device: torch.device, *, flag_error: float
-    ) -> None:
+    def __init__(self, sums: Tensor, channels: Sequence[Channel], *, flag_error: float) -> None:
         self._channels = channels
         self._flag_error = flag_error
-        self.features = torch.zeros(count, len(channels), device=device, requires_grad=True)
+        self.sums = sums
+        self.features = torch.zeros_like(sums, requires_grad=True)
+        self.features.grad = sums  # what autograd adds to
 
     def term(
         self, rendering: Rendering, image: Tensor, target: Tensor, mask: Tensor | None
@@ -43,12 +46,6 @@ class ErrorProbe:
             raise ValueError("the rendering was drawn without this probe's features")
         maps = self._maps(image.detach(), target, mask)
         return (rendering.features[0] * maps).sum()
-
-    def sums(self) -> Tensor:
-        """After backward: a row for each Gaussian, a column for each channel, [N, F]."""
-        if self.features.grad is None:
-            raise ValueError("no gradient yet: call backward first")
-        return self.features.grad
 
     @torch.no_grad()
     def _maps(self, image: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:

@@ -120,7 +120,7 @@ class RecordedLook:
         `lasts` is asked whether the next `WORTH` looks will be of the same Gaussians.
         """
         # Gradients that are there already are added to, which a recording does not do.
-        if self._failed or manner.probe is not None or gaussians.means.grad is not None:
+        if self._failed or gaussians.means.grad is not None:
             return self._look(gaussians, sight, manner)
         key = self._key(gaussians, sight, manner)
         if self._recording is None or self._recording.key != key:
@@ -146,6 +146,7 @@ class RecordedLook:
             *(tensor.data_ptr() for tensor in tensors),
             *(len(gaussians), camera.width, camera.height, sight.mask is None),
             *(manner.sh_degree, manner.observes, self._room.capacity),
+            None if manner.probe is None else manner.probe.features.data_ptr(),
         )
 
     def _record(self, key: Key, gaussians: Gaussians, sight: Sight, manner: Manner) -> _Recording:

@@ -35,26 +35,14 @@ class BudgetStrategy:
         self._plan = plan
         self._max_gaussians = max_gaussians
         self._channels = _channels(schedule)
-        self._votes = gaussians.means.new_zeros(len(gaussians), len(self._channels))
-        self._probe: ErrorProbe | None = None
+        self._count_anew(gaussians.means.new_zeros(len(gaussians), len(self._channels)))
 
     def probe(self, step: int) -> ErrorProbe | None:
         """See `Strategy`: in the steps that an event looks back at."""
-        self._probe = None
-        if self._plan.watches(step):
-            self._probe = ErrorProbe(
-                len(self._votes),
-                self._channels,
-                self._votes.device,
-                flag_error=self._schedule.flag_error,
-            )
-        return self._probe
+        return self._probe if self._plan.watches(step) else None
 
-    @torch.no_grad()
     def observe(self, rendering: Rendering) -> None:
-        """Add up what the probe of this step has gathered."""
-        if self._probe is not None:
-            self._votes += self._probe.sums()
+        """Nothing: the probe has added up by itself."""
 
     def changes(self, step: int) -> bool:
         """See `Strategy`."""
@@ -80,7 +68,7 @@ class BudgetStrategy:
             children = concatenate([children, other])
             stays[chosen] = False
         optimizer.replace_rows(torch.where(stays)[0], children)
-        self._votes = self._votes.new_zeros(len(optimizer.gaussians), len(self._channels))
+        self._count_anew(self._votes.new_zeros(len(optimizer.gaussians), len(self._channels)))
 
     def _stays(self) -> Tensor:
         """A mask of those that some view uses, and that are not wrong in too many."""
@@ -130,10 +118,14 @@ class BudgetStrategy:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """See `Strategy`."""
-        votes = state["votes"].to(self._votes.device)
+        votes = state["votes"].to(self._votes)
         if votes.shape != self._votes.shape:
             raise ValueError("the votes are of another schedule")
+        self._count_anew(votes.clone())
+
+    def _count_anew(self, votes: Tensor) -> None:
         self._votes = votes
+        self._probe = ErrorProbe(votes, self._channels, flag_error=self._schedule.flag_error)
 
 
 def draw(score: Tensor, count: int, generator: torch.Generator) -> Tensor:
