@@ -48,7 +48,8 @@ class Resources(ResourceModel):
     shared_memory: Quantity | None = Field(
         None,
         description="Size of /dev/shm, through which GPUs without NVLink exchange. What is used "
-        "of it counts against memory. Default: 1Gi for each GPU.",
+        "of it counts against memory. Default: 1Gi for each GPU. 0 mounts nothing there, as "
+        "CUDA's Multi-Process Service wants it.",
     )
 
 

@@ -60,11 +60,13 @@ def mounts(
     )
     # The root file system is read-only: downloads, archives and caches go here.
     found.add("tmp", "/tmp", {"emptyDir": {}})  # noqa: S108 - the pod's own volume
-    found.add(
-        "shm",
-        "/dev/shm",  # noqa: S108 - the pod's own volume
-        {"emptyDir": {"medium": "Memory", "sizeLimit": _shared_memory(spec)}},
-    )
+    size = _shared_memory(spec)
+    if size != "0":
+        found.add(
+            "shm",
+            "/dev/shm",  # noqa: S108 - the pod's own volume
+            {"emptyDir": {"medium": "Memory", "sizeLimit": size}},
+        )
     source, output = spec.source.persistent_volume_claim, spec.output.persistent_volume_claim
     if source:
         found.add("source", SOURCE_FOLDER, _claim(source.claim_name), readOnly=True)

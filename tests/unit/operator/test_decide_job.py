@@ -108,6 +108,14 @@ def test_several_gpus_train_one_scene_together() -> None:
     assert volumes["shm"]["emptyDir"]["sizeLimit"] == "2Gi"
 
 
+def test_who_wants_dev_shm_for_something_else_gets_it_left_free() -> None:
+    asked = training(resources={"sharedMemory": 0})
+    assert "shm" not in {one["name"] for one in pod_spec(asked)["volumes"]}
+    paths = {one["mountPath"] for one in container(asked)["volumeMounts"]}
+    assert "/dev/shm" not in paths  # noqa: S108
+    assert "/tmp" in paths  # noqa: S108
+
+
 @pytest.mark.parametrize("asked", [{"resources": {"gpus": 0}}, {}])
 def test_one_gpu_needs_no_word_of_how_many(asked: dict[str, Any]) -> None:
     assert "--gpus" not in container(training(**asked))["args"]
