@@ -1,0 +1,130 @@
+"""Each kernel of our own against its twin in plain PyTorch, at sizes of real trainings."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from splat_trainer.kernels.self_check import agree, checked_kernels
+from splat_trainer.optimize import adam_step
+from splat_trainer.optimize.adam_step import RATES, adam_step_for, step_all
+from splat_trainer.optimize.losses import image_loss_for
+from splat_trainer.rasterize import tile_pairs
+from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer
+from splat_trainer.rasterize.interface import Rendering
+from splat_trainer.rasterize.tile_room import TileRoom, room_for
+from splat_trainer.train.own_kernels import check_own_kernels, told
+from tests.gpu.test_rasterizers_agree import leaves, on_gpu
+from tests.unit.rasterize.scenes import cameras_around, random_gaussians
+
+CUDA = torch.device("cuda")
+NAMES = {
+    *("fused Adam", "fused image loss", "tile lists"),
+    *("lists of a fixed size", "CUDA graph of a step"),
+}
+
+
+def test_all_of_them_are_in_use_here() -> None:
+    kernels = check_own_kernels(GsplatRasterizer(), CUDA)
+    print(told(kernels))
+    assert {kernel.name for kernel in kernels} == NAMES
+    assert [kernel.why for kernel in kernels if not kernel.in_use] == []
+    assert checked_kernels() == kernels
+
+
+@pytest.mark.parametrize(("count", "degree"), [(1, 0), (1000, 1), (300_001, 3)])
+def test_a_fused_step_of_adam_is_a_plain_one(count: int, degree: int) -> None:
+    fused = adam_step_for(CUDA)
+    assert fused is not step_all
+    adam_step.check_fused(fused, "cuda", count=count, degree=degree)
+
+
+def test_many_fused_steps_are_pytorchs_adam() -> None:
+    generator = torch.Generator().manual_seed(0)
+    count, rates = 5000, [1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3]
+    shapes = [(count, 3), (count, 4), (count, 3), (count,), (count, 16, 3)]
+    parts = [torch.randn(shape, generator=generator).to(CUDA) for shape in shapes]
+    both = [one.clone() for one in (*parts[:4], parts[4][:, :1], parts[4][:, 1:])]
+    adam = torch.optim.Adam(
+        [{"params": [one.requires_grad_()], "lr": lr} for one, lr in zip(both, rates, strict=True)],
+        eps=1e-15,
+    )
+    first, second = ([torch.zeros_like(one) for one in parts] for _ in range(2))
+    for step in range(1, 51):
+        gradients = [torch.randn(shape, generator=generator).to(CUDA) for shape in shapes]
+        for one, gradient in zip(
+            both, [*gradients[:4], gradients[4][:, :1], gradients[4][:, 1:]], strict=True
+        ):
+            one.grad = gradient.clone()
+        adam.step()
+        now = torch.tensor([*rates, 1 - 0.9**step, 1 - 0.999**step]).to(CUDA)
+        assert len(now) == RATES
+        adam_step_for(CUDA)(
+            *(parts, gradients, first, second, now), betas=(0.9, 0.999), epsilon=1e-15
+        )
+    together = torch.cat([both[4], both[5]], dim=1).detach()
+    agree(parts, [*(one.detach() for one in both[:4]), together], relative=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 257, 200_000])
+def test_pairs_of_gaussian_and_tile_are_those_of_plain_pytorch(count: int) -> None:
+    fused = tile_pairs.pair_functions_for(CUDA)
+    assert fused is not tile_pairs.PLAIN
+    tile_pairs.check_fused(fused, "cuda", count=count)
+
+
+def gradients_of(rendering: Rendering, pull: Tensor, gaussians: object) -> list[Tensor]:
+    rendering.colors.backward(pull)  # type: ignore[no-untyped-call]
+    return [one.grad for _, one in gaussians if one.grad is not None]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("absgrad", [False, True])
+@pytest.mark.parametrize(("width", "height"), [(800, 533), (150, 101), (16, 16), (1600, 1500)])
+def test_lists_of_a_fixed_size_draw_what_gsplats_own_draw(
+    width: int, height: int, absgrad: bool
+) -> None:
+    rasterizer = GsplatRasterizer()
+    drawn = random_gaussians(3000).to("cuda")
+    camera = on_gpu(cameras_around(1, width=width, height=height))
+    pull = torch.randn(1, height, width, 3, device=CUDA)
+    room = rasterizer.make_room(drawn, [camera])
+    assert room is not None
+    found = []
+    for lists in (room, None):
+        gaussians = leaves(drawn)
+        rendering = rasterizer(gaussians, camera, sh_degree=3, room=lists, absgrad=absgrad)
+        gradients = gradients_of(rendering, pull, gaussians)
+        found.append([rendering.colors.detach(), rendering.alphas.detach(), *gradients])
+        found[-1].append(rendering.means2d_gradients(absolute=absgrad))
+    agree(found[0], found[1], relative=5e-3)  # near ties in depth may change places
+    room.fetch()
+    torch.cuda.synchronize()
+    assert room.capacity == room_for(room.most)
+
+
+def test_a_picture_without_room_says_so_and_harms_nothing() -> None:
+    rasterizer, room = GsplatRasterizer(), TileRoom(1000, CUDA)
+    gaussians = leaves(random_gaussians(20_000).to("cuda"))
+    camera = on_gpu(cameras_around(1, width=800, height=533))
+    rendering = rasterizer(gaussians, camera, sh_degree=3, room=room)
+    assert rendering.complete is not None
+    assert rendering.complete.tolist() == [False]
+    rendering.colors.sum().backward()  # type: ignore[no-untyped-call]
+    room.fetch()
+    torch.cuda.synchronize()
+    assert room.short
+    assert room.tight
+
+
+def test_no_look_waits_for_the_gpu() -> None:
+    rasterizer, camera = GsplatRasterizer(), on_gpu(cameras_around(1, width=800, height=533))
+    gaussians = leaves(random_gaussians(20_000).to("cuda"))
+    room = rasterizer.make_room(gaussians.detach(), [camera])
+    target = torch.zeros(533, 800, 3, dtype=torch.uint8, device=CUDA)
+    loss = image_loss_for(CUDA)
+    for debug in ("default", "error"):  # the first one loads what is loaded lazily
+        torch.cuda.set_sync_debug_mode(debug)
+        try:
+            rendering = rasterizer(gaussians, camera, sh_degree=3, room=room)
+            loss(rendering.colors[0], target, ssim_weight=0.2).backward()  # type: ignore[no-untyped-call]
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
