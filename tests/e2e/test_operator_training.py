@@ -113,9 +113,12 @@ def test_the_columns_of_kubectl_get_tell_the_story(garden: Namespace, done: Raw)
     assert row[-1] == f"pvc://{SPLATS}/garden/point_cloud.ply"
 
 
-def test_kubectl_wait_waits_for_the_end(garden: Namespace, done: Raw) -> None:
+def test_kubectl_wait_waits_for_the_end_also_when_something_was_changed_after_it(
+    garden: Namespace, done: Raw
+) -> None:
+    assert garden.patch("garden", ttlSecondsAfterFinished=3600).returncode == 0
     garden.cluster.kubectl(
-        *("wait", "--for=condition=Succeeded", "splattraining/garden", "--timeout=5s"),
+        *("wait", "--for=condition=Succeeded", "splattraining/garden", "--timeout=30s"),
         f"--namespace={garden.name}",
     )
 

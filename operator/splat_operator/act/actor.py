@@ -116,7 +116,8 @@ class Actor:
         except ApiError as error:
             if error.gone or error.conflict:
                 return None
-            self._definition.refused(error)
+            if error.worth_telling:
+                self._definition.refused(error)
             raise
 
     async def write_progress(

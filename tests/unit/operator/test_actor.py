@@ -125,6 +125,28 @@ def test_events_that_are_not_shown_keep_nothing_from_being_told() -> None:
     assert asyncio.run(run()) == ""
 
 
+@pytest.mark.parametrize(("code", "told"), [(500, True), (422, True), (503, False), (429, False)])
+def test_a_status_that_is_refused_is_told_and_one_that_has_to_wait_is_not(
+    code: int, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ".status.gpu: field not declared in schema"
+
+    async def refuse(request: web.Request) -> web.Response:
+        return web.json_response({"reason": "", "message": words}, status=code)
+
+    async def run() -> None:
+        application = web.Application()
+        path = "/apis/splatting.dev/v1alpha1/namespaces/gardens/splattrainings/garden/status"
+        application.router.add_patch(path, refuse)
+        async with TestServer(application) as serving, aiohttp.ClientSession() as session:
+            client = ApiClient(session, str(serving.make_url("/")))
+            with pytest.raises(ApiError):
+                await Actor(client, "me", Definition(client)).write_status(training(), {})
+
+    asyncio.run(run())
+    assert (words in caplog.text) == told
+
+
 WARM_UP = {
     "kind": "Job",
     "metadata": {
