@@ -54,7 +54,7 @@ ADDED = (
 
 
 def ablation(names: list[str] | None = None) -> list[Variant]:
-    """The variants of an ablation: 3DGS, the bare budget, each part alone, all, and all with more.
+    """The variants of an ablation: 3DGS, the bare budget, all, one more, one fewer, each alone.
 
     With `names`, those alone, of which each must begin the name of one variant.
     """
@@ -62,7 +62,6 @@ def ablation(names: list[str] | None = None) -> list[Variant]:
     variants = [
         Variant("strategy default", {"strategy": "default"}),
         _variant("budget, nothing else", {}),
-        *(_variant(f"+ {name}", changes) for name, changes in PARTS.items()),
         _variant("together", together),
         *(_variant(f"together + {name}", {**together, **PARTS[name]}) for name in ADDED),
         *(
@@ -70,6 +69,7 @@ def ablation(names: list[str] | None = None) -> list[Variant]:
             for name in TOGETHER
             if name != "drop what no view uses"
         ),
+        *(_variant(f"+ {name}", changes) for name, changes in PARTS.items()),
     ]
     if names is None:
         return variants

@@ -1,7 +1,7 @@
 """Trains captures and prints one table: quality, size, speed, and where the seconds went.
 
     python -m benchmarks.train CAPTURE... [--steps 7000 30000] [--strategy default mcmc] \
-        [--preset balanced,fast] [--ablation [NAME...]] [--repeat 3] [--within 560] \
+        [--preset balanced,fast] [--ablation [NAME...]] [--repeat 3] [--at-once 4] [--within 560] \
         [--set maxSide=800]... [--constant opacities_lr=0.025]... [--json FILE]
 
 Every training is a process of its own, so that start and peak memory are its own, too. `start`
@@ -9,7 +9,8 @@ is from the process's start to a trainer with its kernels loaded; `prepare` uplo
 makes the first Gaussians; `first step` is all before it; `train` is the loop alone; `evaluate`
 holds every measurement. `--set` sets a field of the configuration, `--constant` one of
 optimize/schedule.py. With `--repeat` every number is the median. `--ablation` trains the variants
-of benchmarks/ablation.py, all or those that are named.
+of benchmarks/ablation.py, all or those that are named. Trainings that run at once tell nothing of
+speed: the table leaves it out.
 """
 
 import argparse
@@ -20,13 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from benchmarks.ablation import ablation
 from benchmarks.training_runs import (
     ABLATION_COLUMNS,
+    COLUMNS,
     Row,
     Run,
     Variant,
@@ -35,6 +37,7 @@ from benchmarks.training_runs import (
     scene_name,
     table,
     with_differences,
+    without_seconds,
 )
 
 _STEPS = 7_000
@@ -49,6 +52,7 @@ def main() -> None:
     parser.add_argument("--preset", help="names with commas between; their own steps, or --steps")
     parser.add_argument("--ablation", nargs="*", metavar="NAME", help="all variants, or these")
     parser.add_argument("--repeat", type=int, default=1, help="trainings of each kind")
+    parser.add_argument("--at-once", type=int, default=1, help="trainings side by side")
     parser.add_argument("--within", type=float, help="seconds after which none is started")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--constant", action="append", default=[], metavar="NAME=VALUE")
@@ -62,30 +66,39 @@ def main() -> None:
         print(json.dumps(_train(run, arguments.child)))
         return
 
-    rows: list[Row] = []
-    machine: Any = None
-    begun = time.monotonic()
-    for run in in_turn(arguments.captures, _variants(arguments), arguments.repeat):
-        if arguments.within is not None and time.monotonic() - begun > arguments.within:
-            print("# out of time: the rest is left out", file=sys.stderr)
-            break
-        row = _run_child(run)
-        if row is None:
-            print(f"# FAILED: {scene_name(run.capture)}, {run.variant.name}", file=sys.stderr)
-            continue
-        machine = row.pop("machine")
-        rows.append(row)
-        print(f"# {json.dumps(row)}", file=sys.stderr, flush=True)
-        if arguments.json:  # after each, so that what was measured is never lost
-            document = {"machine": machine, "arguments": sys.argv[1:], "rows": rows}
-            arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    runs = in_turn(arguments.captures, _variants(arguments), arguments.repeat)
+    rows = _rows(runs, arguments)
     if not rows:
         raise SystemExit("no training came to its end")
-    print(json.dumps(machine))
-    if arguments.ablation is None:
-        print(table(medians(rows)))
-    else:
-        print(table(with_differences(medians(rows)), ABLATION_COLUMNS))
+    print(json.dumps(rows[0]["machine"]))
+    columns = COLUMNS if arguments.ablation is None else ABLATION_COLUMNS
+    told = with_differences(medians(rows))
+    print(table(told, columns if arguments.at_once == 1 else without_seconds(columns)))
+
+
+def _rows(runs: list[Run], arguments: argparse.Namespace) -> list[Row]:
+    """The rows of all runs that came to their end in time, in the order of the runs."""
+    begun = time.monotonic()
+
+    def row_of(run: Run) -> Row | None:
+        name = f"{scene_name(run.capture)}, {run.variant.name}"
+        if arguments.within is not None and time.monotonic() - begun > arguments.within:
+            print(f"# out of time: {name}", file=sys.stderr, flush=True)
+            return None
+        row = _run_child(run)
+        print(f"# {json.dumps(row)}" if row else f"# FAILED: {name}", file=sys.stderr, flush=True)
+        return row
+
+    rows: list[Row] = []
+    with ThreadPoolExecutor(arguments.at_once) as pool:
+        for row in pool.map(row_of, runs):
+            if row is None:
+                continue
+            rows.append(row)
+            if arguments.json:  # after each, so that what was measured is never lost
+                document = {"arguments": sys.argv[1:], "rows": rows}
+                arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    return rows
 
 
 def _variants(arguments: argparse.Namespace) -> list[Variant]:

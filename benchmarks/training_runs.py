@@ -113,6 +113,12 @@ def table(rows: Sequence[Row], columns: Sequence[tuple[str, str]] = COLUMNS) -> 
     return "\n".join(lines)
 
 
+def without_seconds(columns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The columns that are the same however many trainings run at once."""
+    timed = {"steps/s", *(name for name, shape in columns if shape == "{:.1f}")}
+    return [column for column in columns if column[0] not in timed]
+
+
 def in_turn(captures: Sequence[Path], variants: Sequence[Variant], repeat: int) -> list[Run]:
     """Every variant of every capture once, then all again: what drifts, drifts for all."""
     return [

@@ -64,6 +64,10 @@ WRONG: dict[str, tuple[Raw, str]] = {
         training("wrong", training={"iterations": 10, "densifyUntilIteration": 11}),
         "densifyUntilIteration is after the last iteration",
     ),
+    "densification after the end of a preset": (
+        training("wrong", training={"preset": "fast", "densifyUntilIteration": 7_000}),
+        "densifyUntilIteration is after the last iteration",
+    ),
     "mcmc without a count": (
         training("wrong", training={"strategy": "mcmc"}),
         "strategy mcmc needs maxGaussians",

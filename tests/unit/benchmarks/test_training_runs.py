@@ -9,12 +9,14 @@ import pytest
 from benchmarks.ablation import ADDED, PARTS, TOGETHER, ablation
 from benchmarks.training_runs import (
     ABLATION_COLUMNS,
+    COLUMNS,
     Run,
     Variant,
     in_turn,
     medians,
     table,
     with_differences,
+    without_seconds,
 )
 from splat_trainer.contract import TrainConfig
 from splat_trainer.optimize.schedule import Schedule, schedule_for
@@ -44,6 +46,13 @@ def test_a_table_leaves_out_what_nothing_is_known_of() -> None:
     lines = table(rows, ABLATION_COLUMNS).splitlines()
     assert lines[0] == "| scene | what | runs | PSNR | difference | train |"
     assert lines[3] == "| fern | more | 1 | 30.50 | +0.50 | 1.0 |"
+
+
+def test_trainings_at_once_tell_nothing_of_speed() -> None:
+    names = [name for name, _ in without_seconds(COLUMNS)]
+    assert names == [
+        *("scene", "what", "steps", "runs", "PSNR", "PSNR of all", "SSIM", "Gaussians", "peak GB")
+    ]
 
 
 def test_repeats_come_in_turn() -> None:
