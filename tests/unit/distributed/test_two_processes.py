@@ -1,5 +1,6 @@
 """`splat-trainer train --gpus 2` as a user calls it, its two ranks on the CPU."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -76,6 +77,7 @@ def test_two_processes_make_what_two_replicas_do(capture: Path, run: Callable[..
 def test_sigterm_stops_all_and_one_process_goes_on(run: Callable[..., Run]) -> None:
     one = run(iterations=20_000, max_gaussians=2000)
     one.wait_for_steps()
+    assert {address for pid in one.ranks() for address in listening(pid)} == {"127.0.0.1"}
     one.process.send_signal(signal.SIGTERM)
     code, errors = one.end()
     assert code == ExitCode.INTERRUPTED, errors
@@ -91,6 +93,23 @@ def test_sigterm_stops_all_and_one_process_goes_on(run: Callable[..., Run]) -> N
     assert code == 0, errors
     assert rest.result()["iterations"] == step + 3
     assert f"going on from checkpoint_{step:07d}" in errors
+
+
+def listening(pid: int) -> set[str]:
+    """The addresses that a process listens on, by proc(5); one of IPv6 as it stands there."""
+    own = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            own.add(str(descriptor.readlink()))
+    found = set()
+    for family in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{family}").read_text().splitlines()[1:]:
+            fields = line.split()
+            address, state, inode = fields[1].partition(":")[0], fields[3], fields[9]
+            if state == "0A" and f"socket:[{inode}]" in own:
+                octets = bytes.fromhex(address)[::-1]
+                found.add(".".join(map(str, octets)) if family == "tcp" else address)
+    return found
 
 
 def test_a_killed_rank_ends_the_run_and_is_named(run: Callable[..., Run]) -> None:

@@ -43,7 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_config(commands)
     _add_doctor(commands)
     _add_kernels(commands)
-    _add_rank(commands.add_parser("worker"))  # started by train --gpus, and so not in the help
+    # Started by train --gpus, and so not in the help.
+    _add_rank(commands.add_parser("worker"), required=True)
     return parser
 
 
@@ -234,9 +235,9 @@ def _add_config_file(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_rank(parser: argparse.ArgumentParser) -> None:
+def _add_rank(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
     """What `train --gpus` tells the processes that it starts."""
-    parser.add_argument("--rank", type=Rank.from_json, help=argparse.SUPPRESS)
+    parser.add_argument("--rank", type=Rank.from_json, required=required, help=argparse.SUPPRESS)
 
 
 def _gpus(text: str) -> int | Literal["auto"]:

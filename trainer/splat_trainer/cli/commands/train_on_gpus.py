@@ -6,6 +6,7 @@ This process does not train and never imports torch; the reason is in distribute
 import contextlib
 import importlib
 import sys
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ from splat_trainer.contract import Reason, TrainerError
 from splat_trainer.contract.config import Device
 from splat_trainer.distributed.gpu_count import visible_gpus
 from splat_trainer.distributed.processes import Program, RankProcesses
+from splat_trainer.kernels.places import private_folder
 from splat_trainer.storage import open_output
 
 RANKS = "ranks"
@@ -68,6 +70,9 @@ def _program(
     environ = {**invocation.environ, "TMPDIR": str(temporary)}
     if device == "cpu":
         environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // size)))
+    if private_folder(environ).parent == Path(tempfile.gettempdir()):
+        # There is no home: ranks would not find in it what one of them compiles for all.
+        environ["XDG_CACHE_HOME"] = str(temporary)
     # -P: nothing is imported from whatever folder the user stands in.
     this = [sys.executable, "-P", "-m", "splat_trainer.cli"]
     verbose = ["--verbose"] if invocation.arguments.verbose else []
