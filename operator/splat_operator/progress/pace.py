@@ -21,8 +21,9 @@ _LATE, _EARLY = 0.5, 0.3
 """Mean seconds from when reports could be written until they are: above the first the rate falls,
 below the second it grows."""
 _WINDOW, _STALE = 1.0, 5.0
-_ROOM = 0.9
-"""Of what the server takes so much is asked for."""
+_ROOM, _SHOWN = 0.9, 0.8
+"""Of what the server takes at its limit, and of what it took without being late, so much is asked
+for."""
 _GROWTH, _CAREFUL_GROWTH = 0.4, 0.06
 """Growth of the rate, as an exponent, from when turns are given out until they come: before, its
 effect is not seen."""
@@ -70,7 +71,7 @@ class Pace:
         self._delays += delay
         if elapsed < _WINDOW:
             return
-        mean = self._delays / self._writes
+        mean, written = self._delays / self._writes, self._writes / elapsed
         busy = 0.0 if self._busy_since is None else now - self._busy_since
         self._since, self._writes, self._delays = now, 0, 0.0
         while self._promised and self._promised[0] <= now:
@@ -84,4 +85,6 @@ class Pace:
             near = self.rate > 0.8 * self._late_at
             ahead = max(elapsed, self._free - now)
             growth = (_CAREFUL_GROWTH if near else _GROWTH) * elapsed / ahead
-            self.rate = min(_MOST_RATE, self.rate * math.exp(growth))
+            # What was written between turns shows what the server takes as well.
+            grown = max(self.rate * math.exp(growth), _SHOWN * written)
+            self.rate = min(_MOST_RATE, grown)

@@ -24,7 +24,7 @@ is alive."""
 _GRACE_SECONDS = 1.0
 """Clocks differ and networks take their time: a little early is at its turn, and what came before
 its turn waits a little for the report that comes at it."""
-_IDLE = 4
+_IDLE = 8
 """Where fewer writes than this are under way, what came before its turn is written at once."""
 _LONGEST_SECONDS = 10.0
 """A training whose turn is further off is heard before, lest the server have become faster."""

@@ -186,7 +186,7 @@ def test_what_five_hundred_report_is_fresh_when_written_however_slow_the_server(
 
 def test_it_stays_fresh_while_the_server_becomes_slower_and_faster() -> None:
     api = run(_crowd(0.01, heeds=True, slower=2.5))
-    assert p99(api) < 2.0
+    assert p99(api) < 2.5
     assert len(api.written) > 0.6 * (45 / 0.01 + 45 / 0.025)
 
 
