@@ -1,12 +1,15 @@
 """A lens that a model left out is found in its tracks, and none is found where there is none."""
 
 import logging
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pycolmap
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from splat_trainer.capture import adjust as adjusting
@@ -25,7 +28,7 @@ from splat_trainer.capture.model import (
     quaternion_from_rotation,
 )
 from splat_trainer.capture.tracks import read_tracks
-from splat_trainer.contract import TrainConfig
+from splat_trainer.contract import Reason, TrainConfig, TrainerError
 from tests.unit.capture.real import real
 from tests.unit.capture.small_model import write_small_capture
 
@@ -198,6 +201,49 @@ def test_tracks_are_the_same_from_text_and_from_pycolmap(tmp_path: Path) -> None
     order = np.lexsort((tracks.images, tracks.points))
     assert np.array_equal(order, np.sort(order))
     np.testing.assert_allclose(np.sort(tracks.xy, axis=0), np.sort(text.xy, axis=0), atol=1e-6)
+
+
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\r\n#"), max_size=40)
+        | st.lists(
+            st.sampled_from(["1", "-1", "7.5", "nan", "inf", "1e999", "9" * 30, "3", "x"]),
+            max_size=9,
+        ).map(" ".join),
+        min_size=3,
+        max_size=3,
+    )
+)
+def test_any_line_of_2d_points_gives_tracks_or_is_refused_by_its_number(lines: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "cameras.txt").write_text("1 PINHOLE 32 24 30 31 16 12\n")
+        (folder / "points3D.txt").write_text(
+            "".join(f"{i} {i} 0 5 9 9 9 0.5\n" for i in range(1, 8))
+        )
+        (folder / "images.txt").write_text(
+            "".join(f"{i} 1 0 0 0 0 0 0 1 {i}.png\n{line}\n" for i, line in enumerate(lines, 1)),
+            encoding="utf-8",
+        )
+        try:
+            model = read_model(folder)
+        except TrainerError:
+            return  # what universal newlines make of the line
+        try:
+            tracks = read_tracks(model)
+        except TrainerError as error:
+            assert error.reason is Reason.INVALID_CAPTURE
+            assert "images.txt: line" in error.message
+            return
+        assert np.isfinite(tracks.xy).all()
+        assert np.isin(tracks.points, np.arange(7)).all()
+        assert np.isin(tracks.images, np.arange(3)).all()
+
+
+def test_as_many_cameras_as_photos_are_left_alone(tmp_path: Path) -> None:
+    cameras = tuple(replace(TRUE[0], camera_id=i) for i in range(1, 71))
+    pinholes = tuple(replace(ASSUMED[0], camera_id=camera.camera_id) for camera in cameras)
+    assert fit_lens(written(tmp_path, cameras, pinholes, points=1_100, views=70)) is None
 
 
 def test_photos_are_undistorted_by_the_lens_that_was_fitted(

@@ -1,5 +1,7 @@
 """Adam by rows: PyTorch's own steps, and memory that follows its Gaussian."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -52,6 +54,21 @@ def test_steps_are_those_of_pytorchs_adam_with_the_fields_rates() -> None:
     for name in parts:
         assert torch.allclose(getattr(one.gaussians, name), leaves[name], atol=1e-7), name
     assert all(tensor.grad is None for _, tensor in one.gaussians)
+
+
+def test_the_other_rates_fall_as_the_schedule_says_and_that_of_the_means_as_ever() -> None:
+    falling = replace(SCHEDULE, rates_final=0.01)
+    ways = []
+    for schedule in (SCHEDULE, falling):
+        one = GaussianOptimizer(random_gaussians(6), schedule, 2.0)
+        before = {name: tensor.detach().clone() for name, tensor in one.gaussians}
+        set_gradients(one, 1)
+        one.set_rates(51)
+        one.step()
+        ways.append({name: float((tensor - before[name]).norm()) for name, tensor in one.gaussians})
+    for name in NAMES:
+        share = 1 if name == "means" else 0.1
+        assert ways[1][name] == pytest.approx(ways[0][name] * share, rel=1e-3), name
 
 
 def test_rows_out_of_sight_stay_as_they_are_with_their_memory() -> None:

@@ -18,6 +18,7 @@ Line = tuple[int, str]
 _IMAGE_FIELDS = 10
 _POINT_FIELDS = 8
 _ID_LIMIT = 2**64
+_EXACT_LIMIT = 2.0**53  # of whole numbers that were read as floats
 
 
 def read_cameras(path: Path) -> dict[int, Camera]:
@@ -66,7 +67,7 @@ def read_observations(path: Path) -> dict[int, Observations]:
             raise _fault(path, number, "2D points are X Y POINT3D_ID, over and over")
         values = _floats(path, number, fields, "a 2D point")
         table = np.array(values, np.float64).reshape(-1, 3)
-        table = table[table[:, 2] >= 0]
+        table = table[(table[:, 2] >= 0) & (table[:, 2] < _EXACT_LIMIT)]
         ids = table[:, 2].astype(np.int64)
         found[image.image_id] = Observations(table[:, :2], ids)
     return found

@@ -22,7 +22,10 @@ MOST_POINTS = 20_000
 """Points whose tracks are looked at; more only take longer."""
 
 LEAST_OBSERVATIONS = 1_000
-"""A camera that was seen through less often keeps its model."""
+"""A camera through which less of that was seen keeps its model."""
+
+MOST_CAMERAS = 64
+"""Of more, there would be little to say about each."""
 
 SIGNIFICANT = 4.0
 """Standard errors by which held-out observations must be explained better."""
@@ -66,10 +69,11 @@ def fit_lens(model: ColmapModel) -> LensFit | None:
     if not any(camera.is_pinhole for camera in model.cameras.values()):
         return None
     tracks = read_tracks(model)
+    through = np.array([model.cameras[image.camera_id].is_pinhole for image in model.images])
+    tracks = _some(tracks.select(through[tracks.images]), len(model.points))
     pinholes = _pinholes(model, tracks)
-    through = {camera.camera_id for camera in pinholes}
-    used = np.array([image.camera_id in through for image in model.images])
-    tracks = _some(tracks.select(used[tracks.images]), len(model.points))
+    if not 0 < len(pinholes) <= MOST_CAMERAS:
+        return None
     try:
         with np.errstate(all="ignore"):  # hostile numbers end in errors that are no better
             return _fit(model, tracks, pinholes)
@@ -123,15 +127,11 @@ def _some(tracks: Tracks, points: int) -> Tracks:
 
 
 def _pinholes(model: ColmapModel, tracks: Tracks) -> list[Camera]:
-    """The cameras without a lens that enough was seen through."""
+    """The cameras that enough was seen through, of tracks of pinholes alone."""
     camera_ids = np.array([image.camera_id for image in model.images])
     ids, counts = np.unique(camera_ids[tracks.images], return_counts=True)
     enough = {int(i) for i, count in zip(ids, counts, strict=True) if count >= LEAST_OBSERVATIONS}
-    return [
-        camera
-        for camera in model.cameras.values()
-        if camera.camera_id in enough and camera.is_pinhole
-    ]
+    return [camera for camera in model.cameras.values() if camera.camera_id in enough]
 
 
 def _held_out(tracks: Tracks) -> NDArray[np.bool_]:
