@@ -26,8 +26,7 @@ def decide(world: World, now: datetime) -> Decision:
         return Decision(actions=actions(world), status=_seen_again(training))
     where = situation(world, now)
     if where is None:
-        wake_at = word_expected_by(world.job, now) if world.job else None
-        return Decision(wake_at=wake_at)
+        return Decision(wake_at=word_expected_by(world, now))
     steps = actions(world)
     has_job = not world.trouble and (
         world.job is not None or any(isinstance(step, CreateJob) for step in steps)

@@ -14,6 +14,10 @@ PATIENCE = timedelta(seconds=10)
 """How long a finished Job waits to be told of until its pod's end is seen: two watches bring
 them, and either may be first."""
 
+_PATIENCE_WITH_A_POD = timedelta(minutes=5)
+"""The same where the pod is still seen at work: its end is surely on the way, and the clock by
+which the Job's was told need not be ours."""
+
 _DEADLINE = "DeadlineExceeded"
 _FIRST_SIGNAL_EXIT = 128
 
@@ -35,14 +39,17 @@ def ending(world: World, now: datetime) -> Situation | None:
             Reason.DEADLINE_EXCEEDED, f"not done within activeDeadlineSeconds ({limit} s)"
         )
     failed = telling_pod(world.pods, good=False)
-    if (job.complete or failed is None) and now < word_expected_by(job, now):
+    if (job.complete or failed is None) and now < word_expected_by(world, now):
         return None
     return _good_end(world, None) if job.complete else _bad_end(job, failed, len(world.pods))
 
 
-def word_expected_by(job: Job, now: datetime) -> datetime:
+def word_expected_by(world: World, now: datetime) -> datetime:
     """Until when the pod's word on a finished Job is waited for."""
-    return (job.finished_at or now - PATIENCE) + PATIENCE
+    if world.job is None or world.job.finished_at is None:
+        return now
+    there = any(not pod.ended for pod in world.pods)
+    return world.job.finished_at + (_PATIENCE_WITH_A_POD if there else PATIENCE)
 
 
 def telling_pod(pods: tuple[Pod, ...], *, good: bool) -> Pod | None:

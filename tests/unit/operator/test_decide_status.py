@@ -270,12 +270,26 @@ def test_attempts_count_pods_that_are_gone() -> None:
 def test_a_jobs_end_waits_for_its_pods_word() -> None:
     asked = training()
     done = job(asked, **finished("Complete", seconds=60))
-    early = decide(world(asked, done, pod(**running())), NOW + timedelta(seconds=61))
+    early = decide(world(asked, done), NOW + timedelta(seconds=61))
     assert early.status is None
     assert early.wake_at == NOW + timedelta(seconds=70)
-    late = decide(world(asked, done, pod(**running())), early.wake_at)
+    late = decide(world(asked, done), early.wake_at)
     assert late.status is not None
     assert late.status["phase"] == "Succeeded"
+
+
+def test_by_a_clock_that_is_ahead_too_a_pod_that_is_there_is_waited_for() -> None:
+    """Which of two watches is first is chance, and the Job's end is told by another's clock."""
+    asked = training()
+    ended = job(asked, **finished("Failed", "PodFailurePolicy", seconds=60))
+    late = NOW + timedelta(seconds=60 + 45)
+    decided = decide(world(asked, ended, pod(**running())), late)
+    assert decided.status is None
+    assert decided.wake_at is not None
+    told = status_of(asked, ended, pod(**failed("InvalidCapture", "points3D.bin", 65)), seconds=105)
+    assert condition(told, "Succeeded")["reason"] == "InvalidCapture"
+    much_later = status_of(asked, ended, pod(**running()), seconds=60 + 301)
+    assert condition(much_later, "Succeeded")["reason"] == "JobFailed"
 
 
 def test_a_training_below_its_quality_gate_has_failed_and_keeps_its_outputs() -> None:
