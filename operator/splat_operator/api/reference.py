@@ -116,6 +116,6 @@ def _fixed_fields(spec: Schema) -> frozenset[str]:
     return frozenset(
         f"spec.{name}"
         for name in spec["properties"]
-        for one in spec[RULES]
-        if one["message"].startswith(f"{name} cannot be changed")
+        for one in spec["properties"][name].get(RULES, [])
+        if "oldSelf" in one["rule"]
     )
