@@ -67,6 +67,23 @@ def test_the_first_replays_leave_what_the_host_does(scene: Scene) -> None:
         assert (one - other).norm() / other.norm() < 1e-3, name
 
 
+def test_replays_of_an_epoch_that_is_looked_back_at_add_up_what_the_host_does(
+    scene: Scene,
+) -> None:
+    views = len(scene.train_views)
+    votes = []
+    for recorded in (True, False):
+        training = training_of(scene, "budget")
+        if not recorded:
+            training._looking._recorded = None
+        for _ in range(2 * views - 5):  # the first event ends the second epoch
+            training.advance()
+        assert (training._looking.replays > views) == recorded
+        votes.append(training._strategy.state()["votes"].clone())
+    assert votes[1].sum() > 0
+    assert (votes[0] - votes[1]).norm() / votes[1].norm() < 0.05
+
+
 def test_memory_does_not_grow_with_the_count_of_recordings(scene: Scene) -> None:
     training = training_of(scene, "default")
     for _ in range(20):
