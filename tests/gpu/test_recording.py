@@ -10,6 +10,7 @@ from splat_trainer.capture.scene import Scene
 from splat_trainer.capture.synthetic import make_synthetic_capture
 from splat_trainer.contract import TrainConfig
 from splat_trainer.optimize.schedule import schedule_for
+from splat_trainer.optimize.strategies.budget import BudgetStrategy
 from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer
 from splat_trainer.train.evaluation import evaluate
 from splat_trainer.train.training import Training
@@ -76,7 +77,9 @@ def test_replays_of_an_epoch_that_is_looked_back_at_add_up_what_the_host_does(
         training = training_of(scene, "budget")
         if not recorded:
             training._looking._recorded = None
-        for _ in range(2 * views - 5):  # the first event ends the second epoch
+        strategy = training._strategy
+        assert isinstance(strategy, BudgetStrategy)
+        for _ in range(strategy._plan.events[0] - 5):
             training.advance()
         assert (training._looking.replays > views) == recorded
         votes.append(training._strategy.state()["votes"].clone())
