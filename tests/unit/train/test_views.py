@@ -63,7 +63,7 @@ def test_a_smaller_picture_is_the_mean_of_its_squares_seen_by_the_same_camera() 
     mask[3, 5] = False
     intrinsics = np.array([[70.0, 0, 49], [0, 80, 33.5], [0, 0, 1]])
     view = View("a.png", np.eye(4), intrinsics, image, mask)
-    small = DeviceViews([view], torch.device("cpu"), 2)
+    small = DeviceViews([view], torch.device("cpu")).shrunk(2)
     camera = small.camera(0)
     assert (camera.width, camera.height) == (49, 33)
     assert small.pixels(0).shape == (33, 49, 3)
@@ -82,5 +82,5 @@ def test_a_small_picture_is_not_made_too_small() -> None:
         View("a.png", np.eye(4), np.eye(3), np.zeros((height, 200, 3), dtype=np.uint8))
         for height in (20, 40, 300)
     ]
-    small = DeviceViews(views, torch.device("cpu"), 4)
+    small = DeviceViews(views, torch.device("cpu")).shrunk(4)
     assert [small.camera(i).height for i in range(3)] == [20, 20, 75]

@@ -64,7 +64,7 @@ class Training:
         self._schedule = schedule
         self._generator = torch.Generator(device).manual_seed(config.seed)
         self._divisor = 1
-        self._views = DeviceViews(scene.train_views, device)
+        self._views = self._full_views = DeviceViews(scene.train_views, device)
         self._order = ViewOrder(len(scene.train_views), config.seed)
         self._cap = count_cap(config, schedule, capture_size(scene))
         if self._cap is not None:
@@ -176,7 +176,8 @@ class Training:
     def _take_size(self, divisor: int) -> None:
         """Have the images at hand in the size that a step wants."""
         if divisor != self._divisor:
-            self._views = DeviceViews(self._scene.train_views, self._device, divisor)
+            full = self._full_views
+            self._views = full if divisor == 1 else full.shrunk(divisor)
             self._divisor = divisor
 
     def checkpoint(self, seconds: float, curve: tuple[CurvePoint, ...]) -> Checkpoint:

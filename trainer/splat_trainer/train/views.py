@@ -1,11 +1,10 @@
 """A capture's views where training wants them: on the device, drawn in a fixed random order."""
 
 from collections.abc import Sequence
-from typing import Any
+from copy import copy
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from splat_trainer.capture.scene import View
@@ -20,17 +19,10 @@ _LEAST_SIDE = 16
 
 
 class DeviceViews:
-    """Cameras and images of V views; nothing that is asked of it makes the host wait.
+    """Cameras and images of V views; nothing that is asked of it makes the host wait."""
 
-    With a `divisor`, images are as many times smaller on each side: a pixel is the mean of those
-    that it covers, and what fills none at the right and lower border is cut off.
-    """
-
-    def __init__(self, views: Sequence[View], device: torch.device, divisor: int = 1) -> None:
+    def __init__(self, views: Sequence[View], device: torch.device) -> None:
         self._device = device
-        divisors = [
-            max(1, min(divisor, min(view.width, view.height) // _LEAST_SIDE)) for view in views
-        ]
         self._pinned = device.type == "cuda" and (
             sum(view.image.nbytes for view in views)
             > _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
@@ -38,33 +30,45 @@ class DeviceViews:
         viewmats = np.linalg.inv(np.stack([view.camtoworld for view in views]))
         intrinsics = np.stack([view.K for view in views])
         all_viewmats = torch.from_numpy(viewmats).float().to(device)
-        intrinsics[:, :2] /= np.array(divisors, dtype=np.float64)[:, None, None]
         all_intrinsics = torch.from_numpy(intrinsics).float().to(device)
         self._cameras = [
-            Cameras(
-                all_viewmats[i : i + 1],
-                all_intrinsics[i : i + 1],
-                view.width // divisors[i],
-                view.height // divisors[i],
-            )
+            Cameras(all_viewmats[i : i + 1], all_intrinsics[i : i + 1], view.width, view.height)
             for i, view in enumerate(views)
         ]
-        self._images = [
-            self._hold(view.image, divisor) for view, divisor in zip(views, divisors, strict=True)
-        ]
+        self._images = [self._hold(torch.tensor(view.image)) for view in views]
         self._masks = [
-            None if view.mask is None else self._hold(view.mask, divisor)
-            for view, divisor in zip(views, divisors, strict=True)
+            None if view.mask is None else self._hold(torch.tensor(view.mask)) for view in views
         ]
+
+    def shrunk(self, divisor: int) -> "DeviceViews":
+        """The same views, so many times smaller on each side, though never tiny.
+
+        A pixel is the mean of those that it covers; what fills none at the right and lower border
+        is cut off.
+        """
+        small = copy(self)
+        divisors = [
+            max(1, min(divisor, min(camera.width, camera.height) // _LEAST_SIDE))
+            for camera in self._cameras
+        ]
+        small._cameras = [
+            _shrunk_camera(camera, by) for camera, by in zip(self._cameras, divisors, strict=True)
+        ]
+        small._images = [
+            self._hold(shrink(image.to(self._device), by))
+            for image, by in zip(self._images, divisors, strict=True)
+        ]
+        small._masks = [
+            None if mask is None else self._hold(shrink(mask.to(self._device), by))
+            for mask, by in zip(self._masks, divisors, strict=True)
+        ]
+        return small
 
     def __len__(self) -> int:
         return len(self._cameras)
 
-    def _hold(self, pixels: NDArray[Any], divisor: int) -> Tensor:
-        tensor = torch.tensor(pixels)  # a copy: a view's arrays may be read-only
-        if divisor > 1:
-            tensor = shrink(tensor.to(self._device), divisor)
-        return tensor.cpu().pin_memory() if self._pinned else tensor.to(self._device)
+    def _hold(self, pixels: Tensor) -> Tensor:
+        return pixels.cpu().pin_memory() if self._pinned else pixels.to(self._device)
 
     def camera(self, index: int) -> Cameras:
         """The camera of one view, as the only one of a batch."""
@@ -82,6 +86,12 @@ class DeviceViews:
         """Where the image counts, [H, W] bool; None where all of it does."""
         mask = self._masks[index]
         return None if mask is None else mask.to(self._device, non_blocking=True)
+
+
+def _shrunk_camera(camera: Cameras, divisor: int) -> Cameras:
+    intrinsics = camera.Ks.clone()
+    intrinsics[:, :2] /= divisor
+    return Cameras(camera.viewmats, intrinsics, camera.width // divisor, camera.height // divisor)
 
 
 def shrink(pixels: Tensor, divisor: int) -> Tensor:
