@@ -52,7 +52,9 @@ def adjust(
     Gives the cameras and the points [N, 3] of the model; points that were not seen stay.
     """
     view = _view(model, tracks, cameras)
-    lenses, points = _lenses(cameras), model.points.xyz.copy()
+    used, rows = np.unique(view.points, return_inverse=True)
+    view = replace(view, points=rows.reshape(-1))
+    lenses, points = _lenses(cameras), model.points.xyz[used]
     errors = _errors(view, lenses, points)
     huber = max(2 * float(np.nanmedian(errors)), 1e-3) if len(errors) else 1.0
     cost, damping = _cost(errors, huber), 1e-4
@@ -70,7 +72,9 @@ def adjust(
             damping *= 10
         if gained < _CONVERGED:
             break
-    return [_camera(camera, row) for camera, row in zip(cameras, lenses, strict=True)], points
+    adjusted = model.points.xyz.copy()
+    adjusted[used] = points
+    return [_camera(camera, row) for camera, row in zip(cameras, lenses, strict=True)], adjusted
 
 
 def reprojection_errors(

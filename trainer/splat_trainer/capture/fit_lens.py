@@ -18,7 +18,7 @@ from splat_trainer.capture.tracks import Tracks, read_tracks
 from splat_trainer.capture.undistort import undistorted_camera
 from splat_trainer.contract import TrainerError
 
-MOST_POINTS = 20_000
+MOST_POINTS = 10_000
 """Points whose tracks are looked at; more only take longer."""
 
 LEAST_OBSERVATIONS = 1_000
