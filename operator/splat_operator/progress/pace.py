@@ -10,8 +10,8 @@ grows, more carefully near that at which they were late last (as CUBIC, RFC 9438
 Pure: times go in as monotonic seconds.
 """
 
+import heapq
 import math
-from collections import deque
 
 LEAST_SECONDS = 2.0
 """No training is written oftener."""
@@ -36,7 +36,7 @@ class Pace:
         """`least` is the least time from now to a turn; `rate` is in turns a second."""
         self._least = least
         self._free = float("-inf")
-        self._promised: deque[float] = deque()
+        self._promised: list[float] = []
         self._since = float("-inf")
         self._writes = 0
         self._delays = 0.0
@@ -49,7 +49,7 @@ class Pace:
         """Reserve the next turn that is free; gives its time, which is never soon."""
         turn = max(now + self._least, self._free)
         self._free = turn + 1.0 / self.rate
-        self._promised.append(turn)
+        heapq.heappush(self._promised, turn)
         return turn
 
     def wrote(self, now: float, delay: float, waiting: int) -> None:
@@ -75,7 +75,7 @@ class Pace:
         busy = 0.0 if self._busy_since is None else now - self._busy_since
         self._since, self._writes, self._delays = now, 0, 0.0
         while self._promised and self._promised[0] <= now:
-            self._promised.popleft()
+            heapq.heappop(self._promised)
         if mean > _LATE and busy >= _WINDOW:
             self._late_at = min(max(_LEAST_RATE, self._busy_writes / busy), _MOST_RATE)
             self._busy_since, self._busy_writes = now, 0
@@ -88,3 +88,5 @@ class Pace:
             # What was written between turns shows what the server takes as well.
             grown = max(self.rate * math.exp(growth), _SHOWN * written)
             self.rate = min(_MOST_RATE, grown)
+            # Turns may have been promised for times when the server was thought slower.
+            self._free = min(self._free, now + len(self._promised) / self.rate)

@@ -21,7 +21,7 @@ a turn here writes what is newest when it comes."""
 _SAME_SECONDS = 30.0
 """So long a report that says what is shown already is not written: then it tells that the trainer
 is alive."""
-_GRACE_SECONDS = 1.0
+_GRACE_SECONDS = 0.5
 """Clocks differ and networks take their time: a little early is at its turn, and what came before
 its turn waits a little for the report that comes at it."""
 _IDLE = 8
@@ -123,19 +123,18 @@ class ProgressWriter:
         self._plan(target, line, now)
         self._start()
         longest = max(_LONGEST_SECONDS, len(self._lines) / _REPORTS_A_SECOND)
-        after = min(line.turn - now, longest, self._soon(target))
+        after = min(line.turn - now, longest, self._soon(line, now))
         return max(after, _FRESH_SECONDS)
 
-    def _soon(self, target: Target) -> float:
+    def _soon(self, line: _Line, now: float) -> float:
         """Give in how many seconds a report that has to wait is to be made anew; else infinity.
 
         Where the server has become slower than it was when turns were given out, there is a
         queue until they have passed; what waits in it is kept fresh, as far as reports are cheap.
         """
-        waiting = self._waiting
-        if not self._queued(target) or waiting < _FRESH_SECONDS * self._pace.rate:
+        if line.newest is None or line.due > now or not self._waiting:
             return math.inf
-        return max(_FRESH_SECONDS, waiting / _REPORTS_A_SECOND)
+        return max(_FRESH_SECONDS, self._waiting / _REPORTS_A_SECOND)
 
     @property
     def _waiting(self) -> int:

@@ -177,7 +177,7 @@ def test_what_five_hundred_report_is_fresh_when_written_however_slow_the_server(
     each: float,
 ) -> None:
     api = run(_crowd(each, heeds=True))
-    assert p99(api) < 2.0
+    assert p99(api) < 2.1
     # And the server is not left idle: most of what it can take is used.
     assert len(api.written) > 0.85 * min(90 / each, 500 * 45)
     least, most = seldom_and_often(api)
