@@ -54,13 +54,14 @@ ADDED = (
 
 
 def ablation(names: list[str] | None = None) -> list[Variant]:
-    """The variants of an ablation: 3DGS, the bare budget, all, one more, one fewer, each alone.
+    """The variants of an ablation: 3DGS, MCMC, the bare budget, all, one more, one fewer, each alone.
 
     With `names`, those alone, of which each must begin the name of one variant.
     """
     together = {key: value for name in TOGETHER for key, value in PARTS[name].items()}
     variants = [
         Variant("strategy default", {"strategy": "default"}),
+        Variant("strategy mcmc to 1,000,000", {"strategy": "mcmc", "maxGaussians": 1_000_000}),
         _variant("budget, nothing else", {}),
         _variant("together", together),
         *(_variant(f"together + {name}", {**together, **PARTS[name]}) for name in ADDED),
