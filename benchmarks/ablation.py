@@ -54,7 +54,7 @@ ADDED = (
 
 
 def ablation(names: list[str] | None = None) -> list[Variant]:
-    """The variants of an ablation: 3DGS, MCMC, the bare budget, all, one more, one fewer, each alone.
+    """The variants: 3DGS, MCMC, the bare budget, all parts, one more, one fewer, each alone.
 
     With `names`, those alone, of which each must begin the name of one variant.
     """
