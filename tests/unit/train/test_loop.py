@@ -184,6 +184,30 @@ def test_views_that_are_summed_make_one_step_of_adam(scene: Scene) -> None:
     assert not torch.equal(training.gaussians.opacities, start)
 
 
+@pytest.mark.parametrize("name", ["means", "seen"])
+def test_gradients_that_wait_in_a_checkpoint_must_fit_its_gaussians(
+    scene: Scene, name: str
+) -> None:
+    config = TrainConfig(iterations=4, device="cpu")
+    schedule = replace(schedule_for(config), views_per_step=3, visible_only=True)
+    training = Training(
+        scene, config, schedule, device=torch.device("cpu"), rasterizer=ReferenceRasterizer()
+    )
+    training.advance()
+    checkpoint = training.checkpoint(0.0, ())
+    checkpoint.adam["pending"][name] = checkpoint.adam["pending"][name][:-1]
+    with pytest.raises(TrainerError) as caught:
+        Training(
+            scene,
+            config,
+            schedule,
+            device=torch.device("cpu"),
+            rasterizer=ReferenceRasterizer(),
+            checkpoint=checkpoint,
+        )
+    assert caught.value.reason is Reason.INVALID_CONFIGURATION
+
+
 def test_early_steps_draw_small_images_and_late_ones_large(scene: Scene) -> None:
     widths: list[int] = []
 

@@ -232,6 +232,8 @@ class Training:
             if name in pending:
                 leaf.grad = pending[name].to(leaf)  # a wrong shape is refused by torch
         self._seen = pending["seen"].to(self._device) if "seen" in pending else None
+        if self._seen is not None and self._seen.shape != (len(self._optimizer.gaussians),):
+            raise ValueError("what was seen is not of the Gaussians' count")
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         self.step = checkpoint.step
