@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from splat_trainer.capture.load import load_scene
 from splat_trainer.capture.scene import Scene
@@ -26,7 +25,7 @@ from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.initialize import gaussians_from_points
 from splat_trainer.kernels.self_check import checked_kernels
 from splat_trainer.optimize.adam import GaussianOptimizer
-from splat_trainer.optimize.adam_step import FIRST_SHARE, SECOND_SHARE, SH0_RATE, SHN_RATE
+from splat_trainer.optimize.adam_step import step_all
 from splat_trainer.optimize.schedule import Schedule, schedule_for
 from splat_trainer.optimize.strategies.default import DefaultStrategy
 from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer
@@ -78,7 +77,7 @@ def measure(
     gaussians = around_points(scene, count)
     optimizer = GaussianOptimizer(gaussians, schedule, scene.scene_scale)
     if rank < WAYS.index("+ fused Adam"):
-        optimizer._step_all = torchs_fused_adam
+        optimizer._step_all = step_all
     strategy = DefaultStrategy(schedule, gaussians, scene.scene_scale)
     rasterizer = GsplatRasterizer() if rank >= WAYS.index("+ fixed lists") else Roomless()
     cameras = [views.camera(index) for index in range(len(views))]
@@ -140,35 +139,6 @@ def around_points(scene: Scene, count: int) -> Gaussians:
     jitter = torch.randn(count, 3, generator=generator, device=CUDA) * rows.scales.exp()
     shrink = float(torch.tensor(count / len(points)).clamp_min(1).log()) / 3
     return rows.replacing(means=rows.means + jitter, scales=rows.scales - shrink)
-
-
-def torchs_fused_adam(
-    leaves: Sequence[Tensor],
-    gradients: Sequence[Tensor],
-    first: Sequence[Tensor],
-    second: Sequence[Tensor],
-    rates: Tensor,
-    *,
-    betas: tuple[float, float],
-    epsilon: float,
-    visible: Tensor | None = None,
-) -> None:
-    """The kernel of `torch.optim.Adam(fused=True)`, a call for each parameter; as an AdamStep."""
-    assert visible is None
-    assert FIRST_SHARE < SECOND_SHARE < len(rates)
-    assert SH0_RATE < SHN_RATE
-    steps = torch.ones((), device=CUDA)
-    for leaf, gradient, mean, square in zip(leaves, gradients, first, second, strict=True):
-        torch._fused_adam_(
-            *([leaf], [gradient], [mean], [square], [], [steps]),
-            lr=1e-4,
-            beta1=betas[0],
-            beta2=betas[1],
-            weight_decay=0.0,
-            eps=epsilon,
-            amsgrad=False,
-            maximize=False,
-        )
 
 
 def by_the_clock(step: Callable[[], None], steps: int) -> float:

@@ -56,7 +56,7 @@ def test_many_fused_steps_are_pytorchs_adam() -> None:
         ):
             one.grad = gradient.clone()
         adam.step()
-        now = torch.tensor([*rates, 1 - 0.9**step, 1 - 0.999**step]).to(CUDA)
+        now = torch.tensor([*rates, 1 - 0.9**step, 1 - 0.999**step, step]).to(CUDA)
         assert len(now) == RATES
         adam_step_for(CUDA)(
             *(parts, gradients, first, second, now), betas=(0.9, 0.999), epsilon=1e-15

@@ -13,8 +13,8 @@ from tests.unit.rasterize.scenes import random_gaussians
 SCHEDULE = Schedule(100)
 
 
-def optimizer(count: int = 6, scale: float = 2.0) -> GaussianOptimizer:
-    return GaussianOptimizer(random_gaussians(count), SCHEDULE, scale)
+def optimizer(count: int = 6, scale: float = 2.0, degree: int = 3) -> GaussianOptimizer:
+    return GaussianOptimizer(random_gaussians(count, degree=degree), SCHEDULE, scale)
 
 
 def set_gradients(one: GaussianOptimizer, seed: int) -> None:
@@ -29,8 +29,9 @@ def push(one: GaussianOptimizer, step: int) -> None:
     one.step()
 
 
-def test_steps_are_those_of_pytorchs_adam_with_the_fields_rates() -> None:
-    one = optimizer()
+@pytest.mark.parametrize("degree", [0, 3])
+def test_steps_are_those_of_pytorchs_adam_with_the_fields_rates(degree: int) -> None:
+    one = optimizer(degree=degree)
     parts = ("means", "quats", "scales", "opacities", "sh0", "shN")
     leaves = {name: getattr(one.gaussians, name).detach().clone() for name in parts}
     rates = {"means": 2 * 1.6e-4, "quats": 1e-3, "scales": 5e-3, "opacities": 5e-2}

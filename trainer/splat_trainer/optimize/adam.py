@@ -51,6 +51,7 @@ class GaussianOptimizer:
                 self.means_lr(step),
                 *(rate * factor for rate in (*others, schedule.sh0_lr, schedule.shN_lr)),
                 *(1 - beta**self._steps for beta in schedule.adam_betas),
+                self._steps,
             ]
         )
         self._rates.copy_(rates, non_blocking=True)  # stays where a graph reads it

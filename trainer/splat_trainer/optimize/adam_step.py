@@ -1,7 +1,7 @@
 """One step of Adam over all parameters of a splat, in plain PyTorch.
 
 What the CPU trains with, and the twin of the kernel in `adam_kernel.py`. Nothing in it makes the
-host wait or depends on values, so that it can be recorded as a CUDA graph.
+host wait for a GPU or depends on values.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from splat_trainer.kernels.self_check import agree, use_if_right
 
-SH0_RATE, SHN_RATE, FIRST_SHARE, SECOND_SHARE = 4, 5, 6, 7
-RATES = 8
+SH0_RATE, SHN_RATE, FIRST_SHARE, SECOND_SHARE, STEPS = 4, 5, 6, 7, 8
+RATES = 9
 """What a step reads: the learning rates of means, quats, scales and opacities, of the first
-coefficients of the spherical harmonics and of the others; and 1 - beta^t for both betas, by which
-Adam corrects for a memory that began at zero, t steps ago."""
+coefficients of the spherical harmonics and of the others; 1 - beta^t for both betas, by which
+Adam corrects for a memory that began at zero; and t, the steps since then, this one included."""
 
 
 class AdamStep(Protocol):
@@ -56,23 +56,66 @@ def step_all(
     visible: Tensor | None = None,
 ) -> None:
     """See `AdamStep`."""
-    beta1, beta2 = betas
-    roots = rates[SECOND_SHARE].sqrt()
+    if not len(leaves[0]):
+        return
+    if visible is not None:
+        _step_visible(leaves, gradients, first, second, rates, betas, epsilon, visible)
+        return
+    # The kernel that torch.optim.Adam(fused=True) calls, which has one rate for a tensor: the
+    # first coefficients of sh are stepped once more, beside it, by theirs.
+    sh0 = [
+        one[4][:, 0].clone(memory_format=torch.contiguous_format)
+        for one in (leaves, gradients, first, second)
+    ]
+    rows = [*zip(leaves, gradients, first, second, strict=True), tuple(sh0)]
+    of_rows = (0, 1, 2, 3, SHN_RATE, SH0_RATE)
+    for (leaf, gradient, mean, square), rate in zip(rows, of_rows, strict=True):
+        torch._fused_adam_(
+            *([leaf], [gradient], [mean], [square], [], [rates[STEPS]]),
+            lr=rates[rate],
+            beta1=betas[0],
+            beta2=betas[1],
+            weight_decay=0.0,
+            eps=epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
+    leaves[4][:, 0] = sh0[0]
+
+
+def _step_visible(
+    leaves: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    first: Sequence[Tensor],
+    second: Sequence[Tensor],
+    rates: Tensor,
+    betas: tuple[float, float],
+    epsilon: float,
+    visible: Tensor,
+) -> None:
+    """The same for some rows, by masks: nobody knows how many they are."""
     together = zip(leaves, gradients, first, second, strict=True)
     for index, (leaf, gradient, mean, square) in enumerate(together):
-        if not leaf.numel():
-            continue
-        if visible is None:
-            mean.lerp_(gradient, 1 - beta1)
-            square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        else:
-            shown = visible.view(-1, *[1] * (leaf.dim() - 1))
-            mean.copy_(torch.where(shown, torch.lerp(mean, gradient, 1 - beta1), mean))
-            moved = (square * beta2).addcmul_(gradient, gradient, value=1 - beta2)
-            square.copy_(torch.where(shown, moved, square))
-        way = mean / square.sqrt().div_(roots).add_(epsilon)
-        way *= _rate(rates, index, leaf) / rates[FIRST_SHARE]
-        leaf.sub_(way if visible is None else torch.where(shown, way, 0))
+        shown = visible.view(-1, *[1] * (leaf.dim() - 1))
+        mean.copy_(torch.where(shown, torch.lerp(mean, gradient, 1 - betas[0]), mean))
+        moved = (square * betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+        square.copy_(torch.where(shown, moved, square))
+        way = _way(mean, square, rates, epsilon) * _rate(rates, index, leaf)
+        leaf.sub_(torch.where(shown, way, 0))
+
+
+def _way(mean: Tensor, square: Tensor, rates: Tensor, epsilon: float) -> Tensor:
+    """How far to go at a learning rate of 1, from both moments."""
+    below = square.sqrt().div_(rates[SECOND_SHARE].sqrt()).add_(epsilon)
+    return (mean / below).div_(rates[FIRST_SHARE])
+
+
+def _rate(rates: Tensor, index: int, leaf: Tensor) -> Tensor:
+    """The learning rate of a parameter; for sh one a coefficient, [K, 1]."""
+    if leaf.dim() < 3:
+        return rates[index]
+    rest = rates[SHN_RATE : SHN_RATE + 1].expand(leaf.shape[1] - 1)
+    return torch.cat([rates[SH0_RATE : SH0_RATE + 1], rest])[:, None]
 
 
 def adam_step_for(device: torch.device) -> AdamStep:
@@ -102,7 +145,10 @@ def check_fused(
     def draw() -> list[Tensor]:
         return [torch.randn(shape, generator=generator).to(device) for shape in shapes]
 
-    rates = torch.rand(RATES, generator=generator).to(device) * 0.9 + 0.05
+    steps = float(torch.randint(1, 5000, (), generator=generator))
+    rates = torch.rand(RATES, generator=generator) * 0.9 + 0.05
+    rates[FIRST_SHARE:] = torch.tensor([1 - 0.9**steps, 1 - 0.999**steps, steps])
+    rates = rates.to(device)
     leaves, gradients, first = draw(), draw(), draw()
     second = [one.square() for one in draw()]
     for visible in (None, leaves[3] > 0):
@@ -115,13 +161,5 @@ def check_fused(
                 epsilon=1e-15,
                 visible=visible,
             )
-            results.append([one for kind in state for one in kind])
+            results.append([torch.cat([one.flatten() for one in kind]) for kind in state])
         agree(results[0], results[1], relative=1e-5)
-
-
-def _rate(rates: Tensor, index: int, leaf: Tensor) -> Tensor:
-    """The learning rate of a parameter; for sh one a coefficient, [K, 1]."""
-    if leaf.dim() < 3:
-        return rates[index]
-    rest = rates[SHN_RATE : SHN_RATE + 1].expand(leaf.shape[1] - 1)
-    return torch.cat([rates[SH0_RATE : SH0_RATE + 1], rest])[:, None]
