@@ -147,9 +147,9 @@ def test_a_document_with_something_wrong_is_refused(tmp_path: Path, change: dict
 def test_a_write_that_fails_says_so_and_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "file"
     folder.write_text("in the way")
-    with pytest.raises(TrainerError) as caught:
+    with pytest.raises(TrainerError, match="name another place") as caught:
         save_checkpoint(checkpoint(), folder)
-    assert caught.value.reason is Reason.STORAGE_UNAVAILABLE
+    assert caught.value.reason is Reason.INVALID_CONFIGURATION
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
