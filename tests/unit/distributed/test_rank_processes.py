@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from splat_trainer.cli.interruption import Interrupted, Interruption
 from splat_trainer.contract import ExitCode, Outcome, Reason, ResultDocument, TrainerError
 from splat_trainer.distributed import processes
 from splat_trainer.distributed.processes import Program, RankProcesses
@@ -166,6 +167,20 @@ signal.signal(signal.{name}, lambda *_: sys.exit(75))
 {FOR_EVER}
 """
     assert wait(tmp_path, leader, FOR_EVER, Stop(tmp_path / "ready", name)) == 75
+
+
+def test_whoever_asks_twice_does_not_wait_for_rank_0(tmp_path: Path) -> None:
+    leader = f"""
+signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getppid(), signal.SIGTERM))
+os.kill(os.getppid(), signal.SIGTERM)
+{FOR_EVER}
+"""
+    with Interruption() as interruption:
+        interruption.defer()
+        ranks = RankProcesses(program(leader, FOR_EVER), size=2, device="cpu", folder=tmp_path)
+        with pytest.raises(Interrupted), ranks:
+            ranks.wait(interruption)
+    assert interruption.signal_name == "SIGTERM"
 
 
 def test_no_process_is_left_behind(tmp_path: Path) -> None:
