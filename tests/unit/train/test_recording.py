@@ -1,7 +1,9 @@
 """A look that was recorded and replayed is the look, and a run of them the run."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -35,11 +37,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return load_scene(folder, TrainConfig())
 
 
-def training_of(scene: Scene, **settings: object) -> Training:
+def training_of(
+    scene: Scene, constants: Mapping[str, Any] | None = None, **settings: object
+) -> Training:
     config = TrainConfig.model_validate(
         {"iterations": 40, "densification_interval": 12, "max_gaussians": 2500, **settings}
     )
-    return Training(scene, config, schedule_for(config), device=CPU, rasterizer=RoomyRasterizer())
+    schedule = replace(schedule_for(config), **(constants or {}))
+    return Training(scene, config, schedule, device=CPU, rasterizer=RoomyRasterizer())
 
 
 def tape_for(training: Training) -> MakeTape:
@@ -66,6 +71,19 @@ def test_a_run_of_replays_ends_as_the_run_does(scene: Scene, strategy: str) -> N
         assert torch.equal(one, other), name
     states = zip(plain._strategy.state().values(), recorded._strategy.state().values(), strict=True)
     assert all(torch.equal(one, other) for one, other in states)
+
+
+def test_gradients_of_several_views_add_up_over_replays(scene: Scene) -> None:
+    constants = {"views_per_step": 3, "visible_only": True, "coarse_until": ((0.5, 2),)}
+    plain, recorded = (training_of(scene, constants, strategy="budget") for _ in range(2))
+    recorded._looking.record_on(
+        tape_for(recorded), lambda: list(recorded._strategy.state().values())
+    )
+    for _ in range(40):
+        assert torch.equal(plain.advance(), recorded.advance())
+    assert recorded._looking.replays > 10
+    for (name, one), (_, other) in zip(plain.gaussians, recorded.gaussians, strict=True):
+        assert torch.equal(one, other), name
 
 
 def check_leaves(monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[[], Gaussians], list[Tensor]]:

@@ -138,8 +138,8 @@ class Training:
         )
         looked = self._looking(gaussians, sight, manner, lasts=lambda: self._lasts_after(step))
         if schedule.visible_only:
-            seen = looked.visible
-            self._seen = seen if self._seen is None else self._seen | seen
+            seen = looked.visible  # until the next look
+            self._seen = seen.clone() if self._seen is None else self._seen | seen
         return looked.loss
 
     def _lasts_after(self, step: int) -> bool:
