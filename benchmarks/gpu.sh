@@ -3,9 +3,10 @@
 #
 #   benchmarks/gpu.sh OUT [CAPTURE...] [-- OPTION...]
 #
-# compiles gsplat's kernels (or takes those in OUT/kernels, a kernel cache), runs the tests that need
-# a GPU unless OUT/gpu-tests.txt tells of them already, and trains the captures as the options of
-# benchmarks/train.py say. OUT gets kernels/, gpu-tests.txt, and NAME.json with the figures.
+# compiles gsplat's kernels (or takes those in OUT/kernels, a kernel cache, or in SPLAT_KERNELS_DIR),
+# runs the tests that need a GPU unless OUT/gpu-tests.txt tells of them already, and trains the
+# captures as the options of benchmarks/train.py say. OUT gets kernels/, gpu-tests.txt, and NAME.json
+# with the figures.
 # PYTHON names the interpreter, STEPS the steps to train (several by spaces), NAME the figures
 # (default: train).
 set -euo pipefail
@@ -20,10 +21,13 @@ done
 python=${PYTHON:-python3}
 export PYTHONPATH=$PWD/trainer:$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 
-export SPLAT_KERNELS_DIR=$out/kernels
-echo "==> gsplat's kernels"
-gpu=$("$python" -c 'import torch; print("%d.%d" % torch.cuda.get_device_capability())')
-"$python" -m splat_trainer.cli kernels build --cache "$SPLAT_KERNELS_DIR" --architectures "$gpu"
+mkdir -p "$out"
+if [[ -z ${SPLAT_KERNELS_DIR:-} ]]; then
+  export SPLAT_KERNELS_DIR=$out/kernels
+  echo "==> gsplat's kernels"
+  gpu=$("$python" -c 'import torch; print("%d.%d" % torch.cuda.get_device_capability())')
+  "$python" -m splat_trainer.cli kernels build --cache "$SPLAT_KERNELS_DIR" --architectures "$gpu"
+fi
 
 status=0
 if [[ ! -s $out/gpu-tests.txt ]]; then
