@@ -33,9 +33,10 @@ def test_all_of_them_are_in_use_here() -> None:
 
 @pytest.mark.parametrize(("count", "degree"), [(1, 0), (1000, 1), (300_001, 3)])
 def test_a_fused_step_of_adam_is_a_plain_one(count: int, degree: int) -> None:
-    fused = adam_step_for(CUDA)
-    assert fused is not step_all
-    adam_step.check_fused(fused, "cuda", count=count, degree=degree)
+    for visible_only in (False, True):
+        fused = adam_step_for(CUDA, visible_only=visible_only)
+        assert fused is not step_all
+        adam_step.check_fused(fused, "cuda", visible_only=visible_only, count=count, degree=degree)
 
 
 def test_many_fused_steps_are_pytorchs_adam() -> None:
@@ -67,9 +68,10 @@ def test_many_fused_steps_are_pytorchs_adam() -> None:
 
 @pytest.mark.parametrize("count", [1, 257, 200_000])
 def test_pairs_of_gaussian_and_tile_are_those_of_plain_pytorch(count: int) -> None:
-    fused = tile_pairs.pair_functions_for(CUDA)
-    assert fused is not tile_pairs.PLAIN
-    tile_pairs.check_fused(fused, "cuda", count=count)
+    for bits in (20, 32):
+        fused = tile_pairs.pair_functions_for(CUDA, bits)
+        assert fused is not tile_pairs.PLAIN
+        tile_pairs.check_fused(fused, "cuda", bits=bits, count=count)
 
 
 def gradients_of(rendering: Rendering, pull: Tensor, gaussians: object) -> list[Tensor]:

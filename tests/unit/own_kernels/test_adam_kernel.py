@@ -18,7 +18,10 @@ from splat_trainer.optimize.adam_step import check_fused
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 700), st.integers(0, 3))
 def agree(count, degree):
-    check_fused(fused_step_all, "cpu", count=count, degree=degree)
+    for visible_only in (False, True):
+        check_fused(
+            fused_step_all, "cpu", visible_only=visible_only, count=count, degree=degree
+        )
 
 agree()
 """)

@@ -133,7 +133,8 @@ fused = PairFunctions(tile_pairs_kernel.boxes, tile_pairs_kernel.fill)
 @settings(max_examples=6, deadline=None)
 @given(st.integers(1, 400))
 def agree(count):
-    check_fused(fused, "cpu", count=count)
+    for bits in (20, 32):
+        check_fused(fused, "cpu", bits=bits, count=count)
 
 agree()
 """)

@@ -28,7 +28,7 @@ class GaussianOptimizer:
         self._second_moments = _zeros(self._gaussians)
         self._steps = 0
         self._rates = torch.zeros(RATES, device=gaussians.device)
-        self._step_all = adam_step_for(gaussians.device)
+        self._step_all = adam_step_for(gaussians.device, visible_only=schedule.visible_only)
 
     @property
     def gaussians(self) -> Gaussians:

@@ -23,7 +23,6 @@ from splat_trainer.rasterize.check_scene import (
 )
 from splat_trainer.rasterize.interface import LOW_PASS, NEAR_PLANE, Cameras, Rendering
 from splat_trainer.rasterize.tile_lists import TILE, count_pairs, tile_lists
-from splat_trainer.rasterize.tile_pairs import pair_functions_for
 from splat_trainer.rasterize.tile_room import TileRoom, room_for_views
 
 
@@ -101,7 +100,6 @@ class GsplatRasterizer:
     def make_room(self, gaussians: Gaussians, cameras: Sequence[Cameras]) -> TileRoom | None:
         """See `Rasterizer`; None where lists of a fixed size do not work as they should."""
         device = gaussians.device
-        pair_functions_for(device)
         if not use_if_right(
             "lists of a fixed size", lambda: self, lambda one: _check_fixed_lists(one, device)
         ):

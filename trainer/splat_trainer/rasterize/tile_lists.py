@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from splat_trainer.rasterize.tile_pairs import PairFunctions, pair_functions_for
+from splat_trainer.rasterize.tile_pairs import WIDE, PairFunctions, pair_functions_for
 
 TILE = 16
 """Side of a tile in pixels, as gsplat's kernels are called with."""
@@ -55,12 +55,12 @@ def tile_lists(
     `opacities` [N] in 0..1, as projection gives them. Radii of zero mean not drawn; the other
     values of such rows may be anything. `functions` are the device's own where None.
     """
-    functions = functions or pair_functions_for(means2d.device)
     columns, rows = -(-width // TILE), -(-height // TILE)
     tiles = columns * rows
+    bits = key_bits(tiles)
+    functions = functions or pair_functions_for(means2d.device, bits)
     first, extent, areas = functions.boxes(means2d, radii, tile=TILE, columns=columns, rows=rows)
     ends = areas.cumsum(0)
-    bits = key_bits(tiles)
     keys, owners = functions.fill(
         *(means2d, conics, opacities, depths, first, extent, ends),
         tile=TILE,
@@ -85,8 +85,8 @@ def count_pairs(
     functions: PairFunctions | None = None,
 ) -> Tensor:
     """How many pairs there are for `tile_lists` to hold, [1] int64."""
-    functions = functions or pair_functions_for(means2d.device)
     columns, rows = -(-width // TILE), -(-height // TILE)
+    functions = functions or pair_functions_for(means2d.device, key_bits(columns * rows))
     return functions.boxes(means2d, radii, tile=TILE, columns=columns, rows=rows)[2].sum(
         0, keepdim=True
     )
@@ -99,7 +99,7 @@ def key_bits(tiles: int) -> int:
     31 bits are needed.
     """
     tile_bits = tiles.bit_length()
-    return 31 - tile_bits if tile_bits <= _LARGEST_TILE_BITS else 32
+    return 31 - tile_bits if tile_bits <= _LARGEST_TILE_BITS else WIDE
 
 
 @functools.lru_cache(maxsize=64)

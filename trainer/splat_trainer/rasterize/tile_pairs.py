@@ -18,6 +18,9 @@ NEAREST = 0x3C000000
 FURTHEST = 0x47000000
 """The bits of the float 2^15: what lies beyond is not told apart by depth."""
 
+WIDE = 32
+"""Bits of the depth from which keys are int64."""
+
 SLACK = 1e-3
 """Of sigma: what rounding may hide at the very edge of a Gaussian is drawn."""
 
@@ -126,7 +129,7 @@ def fill(
     near = depths[owner].float().view(torch.int32).long().clamp(NEAREST, FURTHEST) - NEAREST
     key = ((row * columns + column) << bits) + (near >> depth_shift(bits))
     key = torch.where(drawn, key, tiles << bits)
-    return key.to(torch.int32 if bits < 32 else torch.int64), owner.to(torch.int32)
+    return key.to(torch.int32 if bits < WIDE else torch.int64), owner.to(torch.int32)
 
 
 def depth_shift(bits: int) -> int:
@@ -137,11 +140,12 @@ def depth_shift(bits: int) -> int:
 PLAIN = PairFunctions(boxes, fill)
 
 
-def pair_functions_for(device: torch.device) -> PairFunctions:
-    """The fastest on a device: Triton's kernels on a GPU, if they can."""
+def pair_functions_for(device: torch.device, bits: int) -> PairFunctions:
+    """The fastest on a device: Triton's kernels on a GPU, if they can; for keys of so many bits."""
     if device.type != "cuda":
         return PLAIN
-    return use_if_right("tile lists", _fused, check_fused) or PLAIN
+    name = "tile lists" if bits < WIDE else "tile lists of large images"
+    return use_if_right(name, _fused, lambda one: check_fused(one, bits=bits)) or PLAIN
 
 
 def _fused() -> PairFunctions:
@@ -150,7 +154,9 @@ def _fused() -> PairFunctions:
     return PairFunctions(tile_pairs_kernel.boxes, tile_pairs_kernel.fill)
 
 
-def check_fused(fused: PairFunctions, device: str = "cuda", *, count: int = 300) -> None:
+def check_fused(
+    fused: PairFunctions, device: str = "cuda", *, bits: int = 20, count: int = 300
+) -> None:
     """Compare boxes and keys with those of plain PyTorch, with enough room and without.
 
     Raises:
@@ -181,20 +187,19 @@ def check_fused(fused: PairFunctions, device: str = "cuda", *, count: int = 300)
         raise DisagreementError("the boxes' areas are not those of plain PyTorch")
     first, extent, ends = wanted[0], wanted[1], wanted[2].cumsum(0)
     total = int(ends[-1])
-    for bits in (20, 32):
-        for capacity in (total + 77, max(1, total - 77)):
-            (keys, owners), (plain_keys, plain_owners) = (
-                one.fill(
-                    means2d, conics, opacities, depths, first, extent, ends,
-                    tile=tile, columns=columns, tiles=columns * rows, capacity=capacity, bits=bits,
-                )
-                for one in (fused, PLAIN)
-            )  # fmt: skip
-            used = min(capacity, total)
-            if keys.dtype != plain_keys.dtype or not torch.equal(keys[used:], plain_keys[used:]):
-                raise DisagreementError("the unused keys are not those of plain PyTorch")
-            if not torch.equal(owners[:used], plain_owners[:used]):
-                raise DisagreementError("the pairs' Gaussians are not those of plain PyTorch")
-            differ = int((keys[:used] != plain_keys[:used]).sum())
-            if differ > max(1, _BORDERLINE * used):
-                raise DisagreementError(f"{differ} of {used} keys are not those of plain PyTorch")
+    for capacity in (total + 77, max(1, total - 77)):
+        (keys, owners), (plain_keys, plain_owners) = (
+            one.fill(
+                means2d, conics, opacities, depths, first, extent, ends,
+                tile=tile, columns=columns, tiles=columns * rows, capacity=capacity, bits=bits,
+            )
+            for one in (fused, PLAIN)
+        )  # fmt: skip
+        used = min(capacity, total)
+        if keys.dtype != plain_keys.dtype or not torch.equal(keys[used:], plain_keys[used:]):
+            raise DisagreementError("the unused keys are not those of plain PyTorch")
+        if not torch.equal(owners[:used], plain_owners[:used]):
+            raise DisagreementError("the pairs' Gaussians are not those of plain PyTorch")
+        differ = int((keys[:used] != plain_keys[:used]).sum())
+        if differ > max(1, _BORDERLINE * used):
+            raise DisagreementError(f"{differ} of {used} keys are not those of plain PyTorch")

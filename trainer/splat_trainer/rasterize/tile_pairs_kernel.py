@@ -50,7 +50,7 @@ def fill(
     bits: int,
 ) -> tuple[Tensor, Tensor]:
     """See `tile_pairs.Fill`."""
-    kind = torch.int32 if bits < 32 else torch.int64
+    kind = torch.int32 if bits < twin.WIDE else torch.int64
     keys = torch.empty(capacity, dtype=kind, device=ends.device)
     owners = torch.empty(capacity, dtype=torch.int32, device=ends.device)
     _fill[(triton.cdiv(capacity, _BLOCK),)](
@@ -59,7 +59,7 @@ def fill(
         len(ends), capacity, columns, tiles,
         BITS=bits, SHIFT=twin.depth_shift(bits), NEAREST=twin.NEAREST, FURTHEST=twin.FURTHEST,
         TILE=tile, THRESHOLD=ALPHA_THRESHOLD, SLACK=twin.SLACK,
-        HALVINGS=_HALVINGS, WIDE=bits >= 32, BLOCK=_BLOCK,
+        HALVINGS=_HALVINGS, WIDE=bits >= twin.WIDE, BLOCK=_BLOCK,
     )  # fmt: skip
     return keys, owners
 

@@ -123,7 +123,9 @@ class _Run:
                 begin = Begin(self._config, schedule, resume)
                 self._exchange = crew.assemble(begin, self._device)
             if self._device.type == "cuda":
-                own = check_own_kernels(self._rasterizer, self._device)
+                own = check_own_kernels(
+                    self._rasterizer, self._device, visible_only=schedule.visible_only
+                )
                 _log.info("kernels of our own: %s", told(own))
             self._observer.stage(Stage.TRAINING)
             self._training = Training(

@@ -10,9 +10,14 @@ from splat_trainer.rasterize.interface import Rasterizer
 from splat_trainer.train.recording_check import graph_tapes
 
 
-def check_own_kernels(rasterizer: Rasterizer, device: torch.device) -> list[CheckedKernel]:
-    """Compile and check what a training on a device can use; nothing on the CPU."""
-    adam_step_for(device)
+def check_own_kernels(
+    rasterizer: Rasterizer, device: torch.device, *, visible_only: bool = False
+) -> list[CheckedKernel]:
+    """Compile and check what a training on a device can use; nothing on the CPU.
+
+    `visible_only` says that steps are of visible rows alone.
+    """
+    adam_step_for(device, visible_only=visible_only)
     image_loss = image_loss_for(device)
     if rasterizer.make_room(check_gaussians(device), [check_camera(device)]) is not None:
         graph_tapes(rasterizer, image_loss, device)
