@@ -85,9 +85,12 @@ async def operate(
         work = asyncio.create_task(
             leader.run(lead) if settings.leader_election else lead(), name="reconciling"
         )
+        stopping = asyncio.Event()
         watch = asyncio.create_task(
             kopf.operator(
-                registry=registry(store, queue, listing, lambda: _kopf_session(info, watches)),
+                registry=registry(
+                    store, queue, listing, lambda: _kopf_session(info, watches), stopping.set
+                ),
                 settings=kopf_settings(),
                 clusterwide=not settings.namespaces,
                 namespaces=settings.namespaces,
@@ -96,22 +99,28 @@ async def operate(
             name="watching",
         )
         session = open_session(info, watches.trace())
-        tasks = [work, watch]
+        parts = [work]
         for stream in streams(store, queue, session, info.server, watched):
-            tasks.append(asyncio.create_task(stream.run(), name="stream"))
+            parts.append(asyncio.create_task(stream.run(), name="stream"))
+        stop = asyncio.create_task(stopping.wait(), name="stopping")
         try:
-            # kopf returns when the process is asked to stop; anything else that ends is a fault.
-            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in ended - {watch}:
-                task.result()
+            # kopf is asked to stop, by a signal; anything else that ends is a fault.
+            await asyncio.wait({*parts, watch, stop}, return_when=asyncio.FIRST_COMPLETED)
+            for part in parts:
+                if part.done():
+                    part.result()
         finally:
-            for task in tasks:
+            for task in (*parts, stop):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*parts, stop, return_exceptions=True)
             await session.close()
             if settings.leader_election:
                 await leader.release()
             await actor.close()
+            if not stopping.is_set():
+                watch.cancel()
+            # It gives all tasks of this process five seconds to end; the lease is free by then.
+            await asyncio.gather(watch, return_exceptions=True)
             await health.close()
         if not watch.cancelled():
             watch.result()

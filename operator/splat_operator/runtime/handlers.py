@@ -25,9 +25,16 @@ See = Callable[[Raw], Iterable[Key]]
 
 
 def registry(
-    store: Store, queue: KeyQueue, listing: Listing, login: Callable[[], kopf.AiohttpSession]
+    store: Store,
+    queue: KeyQueue,
+    listing: Listing,
+    login: Callable[[], kopf.AiohttpSession],
+    stopping: Callable[[], None],
 ) -> kopf.OperatorRegistry:
-    """Give kopf's handlers, which feed the store and the queue from trainings."""
+    """Give kopf's handlers, which feed the store and the queue from trainings.
+
+    `stopping` is told when kopf has been asked to stop and watches no more.
+    """
     handlers = kopf.OperatorRegistry()
     seeing = Seeing(store)
 
@@ -42,9 +49,13 @@ def registry(
     async def log_in(**_: Any) -> kopf.AiohttpSession:
         return login()
 
+    async def clean_up(**_: Any) -> None:
+        stopping()
+
     resource = (TRAININGS.group, TRAININGS.version, TRAININGS.plural)
     kopf.on.event(*resource, id="splattrainings-seen", registry=handlers)(take_in)
     kopf.on.login(registry=handlers)(log_in)
+    kopf.on.cleanup(registry=handlers)(clean_up)
     return handlers
 
 
