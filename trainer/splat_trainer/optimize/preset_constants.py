@@ -1,7 +1,7 @@
 """What each preset changes of the schedule's constants.
 
-None but reference has been measured on a GPU yet: the values are those of the programs that
-`schedule.py` names, for runs of the same length. What of them pays, `benchmarks/train.py
+The values are those of the programs that `schedule.py` names, for runs of the same length.
+docs/benchmarks.md has what was measured of them; what each part pays, `benchmarks/train.py
 --ablation` tells.
 """
 
