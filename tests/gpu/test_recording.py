@@ -102,3 +102,19 @@ def test_memory_does_not_grow_with_the_count_of_recordings(scene: Scene) -> None
             training.advance()
         reserved.append(torch.cuda.memory_reserved())
     assert reserved[-1] - reserved[4] < 64 * 2**20
+
+
+@pytest.mark.parametrize("strategy", ["default", "mcmc", "budget"])
+@pytest.mark.parametrize("recorded", [False, True])
+def test_no_step_waits_for_the_gpu(scene: Scene, strategy: str, recorded: bool) -> None:
+    training = training_of(scene, strategy)
+    if not recorded:
+        training._looking._recorded = None
+    for _ in range(10):
+        training.advance()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(10):
+            training.advance()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
