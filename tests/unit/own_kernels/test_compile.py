@@ -42,7 +42,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_adam(architecture: int) -> None:
     from splat_trainer.optimize.adam_kernel import _adam
 
-    constants = {"BETA1": 0.9, "BETA2": 0.999, "EPSILON": 1e-15, "SH": 48, "BLOCK": 1024}
+    constants = {"BETA1": 0.9, "BETA2": 0.999, "EPSILON": 1e-15, "SH": 48, "BLOCK": 512}
     for visible in (False, True):
         assert compile_for(_adam, {**constants, "VISIBLE": visible}, architecture)
 
