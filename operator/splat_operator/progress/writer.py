@@ -22,8 +22,10 @@ _SAME_SECONDS = 30.0
 """So long a report that says what is shown already is not written: then it tells that the trainer
 is alive."""
 _GRACE_SECONDS = 0.5
-"""Clocks differ and networks take their time: a little early is at its turn, and what came before
-its turn waits a little for the report that comes at it."""
+"""Clocks differ and networks take their time: a little early is at its turn."""
+_OVERDUE_SECONDS = 5.0
+"""What came before its turn gives way to the report that comes at it; so long after the turn it
+is written all the same, for none may come any more."""
 _IDLE = 8
 """Where fewer writes than this are under way, what came before its turn is written at once."""
 _LONGEST_SECONDS = 10.0
@@ -116,7 +118,7 @@ class ProgressWriter:
             line.stage, line.urgent = progress.get("stage"), True
         # One that is queued stays in its place: what is written there is the newest.
         if not self._queued(target):
-            due = now if line.urgent else line.turn + _GRACE_SECONDS
+            due = now if line.urgent else line.turn + _OVERDUE_SECONDS
             if now >= line.turn - _GRACE_SECONDS:
                 due, line.turn = now, self._pace.turn(now)
             line.due = min(line.due, due) if waits else due

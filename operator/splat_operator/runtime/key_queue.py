@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 _FIRST_BACKOFF = 1.0
 _LONGEST_BACKOFF = 300.0
 _OTHERS = 3
-"""One worker in so many is for keys that are not urgent."""
+"""For so many workers of urgent keys there is one more for the others."""
 
 Reconcile = Callable[[Key], Awaitable[float | None]]
 """Gives in how many seconds to come back though nothing happens; raises to be tried again."""
@@ -70,9 +70,9 @@ class KeyQueue:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ring(), name="alarm of the queue")
-            for number in range(max(workers, 2)):
-                lane = self._others if number % _OTHERS == 1 else self._first
-                group.create_task(self._work(lane), name=f"worker {number} of the queue")
+            others = max(1, workers // _OTHERS)
+            for lane in [self._first] * workers + [self._others] * others:
+                group.create_task(self._work(lane), name="worker of the queue")
 
     async def _work(self, lane: asyncio.Queue[Key]) -> None:
         while True:

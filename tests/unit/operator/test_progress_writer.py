@@ -128,16 +128,19 @@ def test_a_write_that_failed_is_made_good_by_the_next_report(refusal: Exception)
     assert len(run(scene())) == 1
 
 
-async def _report(writer: ProgressWriter, name: str, heeds: bool, until: float) -> None:
+async def _report(
+    writer: ProgressWriter, name: str, heeds: bool, until: float, late: float = 0.0
+) -> None:
+    """Report from one training; `late` is the most by which a report comes late for its turn."""
     iteration = 0
     await asyncio.sleep(int(name) / 50)
     while now() < until:
         iteration += 1
         after = writer.offer(target(name), at(iteration))
-        await asyncio.sleep(after if heeds else 2.0)
+        await asyncio.sleep(after + late * (iteration % 4) / 3 if heeds else 2.0)
 
 
-async def _crowd(each: float, heeds: bool, slower: float = 1.0) -> Api:
+async def _crowd(each: float, heeds: bool, slower: float = 1.0, late: float = 0.0) -> Api:
     """Five hundred that report for two minutes, to a server that takes 1/each writes a second.
 
     With `slower` it does so for 15 seconds, then so many times slower for 15, and so on. What is
@@ -154,7 +157,7 @@ async def _crowd(each: float, heeds: bool, slower: float = 1.0) -> Api:
 
     swinging = asyncio.create_task(swing())
     until = began + 120
-    await asyncio.gather(*(_report(writer, str(n), heeds, until) for n in range(500)))
+    await asyncio.gather(*(_report(writer, str(n), heeds, until, late) for n in range(500)))
     swinging.cancel()
     await writer.close()
     api.ages = [one for one in api.ages if began + 30 < one[0] < until]
@@ -188,6 +191,26 @@ def test_it_stays_fresh_while_the_server_becomes_slower_and_faster() -> None:
     api = run(_crowd(0.01, heeds=True, slower=2.5))
     assert p99(api) < 2.5
     assert len(api.written) > 0.6 * (45 / 0.01 + 45 / 0.025)
+
+
+def test_it_stays_fresh_where_reports_come_late_for_their_turns() -> None:
+    assert p99(run(_crowd(0.02, heeds=True, late=1.5))) < 2.1
+
+
+def test_the_last_report_is_shown_though_none_follows() -> None:
+    async def scene() -> Written:
+        api = Api(each=0.2)
+        writer = api.writer()
+        for number in range(100):
+            writer.offer(target(str(number)), at(1))
+        await asyncio.sleep(25)
+        writer.offer(target("5"), at(2))
+        await asyncio.sleep(0.1)
+        writer.offer(target("5"), at(3))
+        await asyncio.sleep(60)
+        return api.written
+
+    assert [iteration for _, name, iteration in run(scene()) if name == "5"][-1] == 3
 
 
 def test_trainers_that_heed_nothing_are_written_as_fast_as_the_server_takes_it() -> None:
