@@ -61,9 +61,6 @@ class InThreads:
     def stops(self, step: int, *, wanted: bool) -> bool:
         return wanted
 
-    def close(self) -> None:
-        pass
-
     def abort(self) -> None:
         self._shared.barrier.abort()
 

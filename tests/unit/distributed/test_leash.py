@@ -33,12 +33,10 @@ def test_all_stop_after_the_same_step(
     while step < views and not leader.stops(step, wanted=done >= stop_at):
         step, done = min(views, step + stride), done + 1
     stopped_at = step
-    leader.end()
     step = 0
     while step < views and not follower.stops(step, wanted=False):
         step = min(views, step + stride)
     assert step == stopped_at
-    follower.end()
 
 
 def test_a_follower_never_waits_for_a_leader_that_is_a_step_behind() -> None:

@@ -21,9 +21,6 @@ class NoLeash:
     def stops(self, step: int, *, wanted: bool) -> bool:
         return wanted
 
-    def end(self) -> None:
-        pass
-
 
 def do_all(number: int, folder: Path, says: Connection) -> None:
     """What either of two ranks does; what came of it is told by name."""

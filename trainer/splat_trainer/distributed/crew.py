@@ -1,5 +1,6 @@
 """How the ranks of a training come together: rank 0 leads, the others do as it does."""
 
+import contextlib
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -114,3 +115,10 @@ class Follower:
         join(self._rank)
         rope = leash.Follower(self._leader, last=begin.config.iterations)
         return Replicas(self._rank.rank, self.size, device, rope)
+
+    def wait_for_the_end(self) -> None:
+        """Stay until rank 0 is gone: it may still read this one's memory, and NCCL would take it
+        for a fault if this one went before."""
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                self._leader.recv()

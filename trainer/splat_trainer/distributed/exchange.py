@@ -41,9 +41,6 @@ class Exchange(Protocol):
     def stops(self, step: int, *, wanted: bool) -> bool:
         """Whether all ranks stop after `step` views were seen, because rank 0 `wanted` it."""
 
-    def close(self) -> None:
-        """End the exchange, when all ranks have done their last step."""
-
 
 class Alone:
     """The exchange of a process that trains alone: there is nobody to tell anything."""
@@ -63,6 +60,3 @@ class Alone:
     def stops(self, step: int, *, wanted: bool) -> bool:
         """At once, where it is wanted."""
         return wanted
-
-    def close(self) -> None:
-        """Nothing is open."""

@@ -32,11 +32,6 @@ class Stop:
     """Go no further: no more was allowed, and no more will be."""
 
 
-@dataclass(frozen=True)
-class End:
-    """All is done: end."""
-
-
 class Leader:
     """Rank 0's end: `stride` is by how many views a step goes on, `last` where all is done."""
 
@@ -67,10 +62,6 @@ class Leader:
             self._tell(Until(self._limit))
         return False
 
-    def end(self) -> None:
-        """Let the followers end."""
-        self._tell(End())
-
     def _ahead(self) -> int:
         return self._steps * self._stride
 
@@ -82,7 +73,7 @@ class Leader:
             self._steps = max(1, self._steps // 2)
         self._allowed_at = now
 
-    def _tell(self, word: Until | Stop | End) -> None:
+    def _tell(self, word: Until | Stop) -> None:
         for follower in self._followers:
             try:
                 follower.send(word)
@@ -110,11 +101,6 @@ class Follower:
                 case _:
                     return True
         return False
-
-    def end(self) -> None:
-        """Wait until rank 0 has what it needs of this one."""
-        while not isinstance(self._heard(), End):
-            pass
 
     def _heard(self) -> object:
         try:

@@ -33,9 +33,6 @@ class Leash(Protocol):
     def stops(self, step: int, *, wanted: bool) -> bool:
         """See `Exchange`."""
 
-    def end(self) -> None:
-        """All is done."""
-
 
 def join(rank: Rank) -> None:
     """Meet the other ranks of this machine.
@@ -132,14 +129,6 @@ class Replicas:
     def stops(self, step: int, *, wanted: bool) -> bool:
         """See `Exchange`."""
         return self._leash.stops(step, wanted=wanted)
-
-    def close(self) -> None:
-        """See `Exchange`. A follower's memory must not go while another still reads it."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        self._leash.end()
-        self._buffer = self._buffer[:0].clone()
-        dist.destroy_process_group()
 
 
 def fingerprint(gaussians: Gaussians) -> Tensor:

@@ -12,7 +12,7 @@ from splat_trainer.train.training import Training
 
 
 def follow(follower: Follower, rank: Rank) -> None:
-    """Train with rank 0 to the end, or until it stops.
+    """Train with rank 0 to the end, or until it stops, and stay until it is gone.
 
     Raises:
         TrainerError: OutOfGpuMemory and the like, of this rank.
@@ -42,7 +42,7 @@ def follow(follower: Follower, rank: Rank) -> None:
             if exchange.stops(training.step, wanted=False):
                 break
             training.advance()
-        exchange.close()
+        follower.wait_for_the_end()
     except torch.OutOfMemoryError as error:
         trained = training.gaussians_trained if training else 0
         raise out_of_memory_error(device, trained) from error

@@ -159,7 +159,6 @@ class _Run:
                 if self._meter.due(training.step):
                     self._report()
                 self._measure_or_save()
-            self._exchange.close()
             if self._interrupted:
                 self._save()
 
