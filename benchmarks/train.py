@@ -154,7 +154,7 @@ def _train(run: Run, started: float) -> Row:
     from splat_trainer.capture.load import load_scene  # noqa: PLC0415
     from splat_trainer.contract import ProgressDocument, Stage, TrainConfig  # noqa: PLC0415
     from splat_trainer.optimize.schedule import schedule_for  # noqa: PLC0415
-    from splat_trainer.rasterize.interface import make_rasterizer  # noqa: PLC0415
+    from splat_trainer.rasterize.choose import make_rasterizer  # noqa: PLC0415
     from splat_trainer.train.device import choose_device  # noqa: PLC0415
     from splat_trainer.train.export import export  # noqa: PLC0415
     from splat_trainer.train.loop import train  # noqa: PLC0415

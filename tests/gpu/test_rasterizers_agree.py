@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from splat_trainer.gaussians.gaussians import NAMES, Gaussians
-from splat_trainer.rasterize.interface import Cameras, Rendering, make_rasterizer
+from splat_trainer.rasterize.choose import make_rasterizer
+from splat_trainer.rasterize.interface import Cameras, Rendering
 from splat_trainer.rasterize.reference import ReferenceRasterizer
 from tests.unit.rasterize.scenes import cameras_around, random_gaussians
 from tests.unit.rasterize.steps import find_steps, without_steps

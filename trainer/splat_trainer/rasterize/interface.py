@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import Gaussians
@@ -100,14 +99,3 @@ class Rasterizer(Protocol):
 
         None where nothing can be had by it.
         """
-
-
-def make_rasterizer(device: torch.device) -> Rasterizer:
-    """The rasterizer for a device: gsplat on a GPU, pure PyTorch elsewhere."""
-    if device.type == "cuda":
-        from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer  # noqa: PLC0415 - heavy
-
-        return GsplatRasterizer()
-    from splat_trainer.rasterize.reference import ReferenceRasterizer  # noqa: PLC0415
-
-    return ReferenceRasterizer()

@@ -9,7 +9,8 @@ from torch import Tensor
 from splat_trainer.capture.scene import View
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.optimize.losses import psnr, ssim
-from splat_trainer.rasterize.interface import Rasterizer, make_rasterizer
+from splat_trainer.rasterize.choose import make_rasterizer
+from splat_trainer.rasterize.interface import Rasterizer
 from splat_trainer.train.outcome import Evaluation, RenderSink, ViewMetrics
 from splat_trainer.train.views import DeviceViews
 

@@ -4,7 +4,7 @@ import torch
 
 from splat_trainer.distributed.crew import Follower
 from splat_trainer.distributed.rank import Rank
-from splat_trainer.rasterize.interface import make_rasterizer
+from splat_trainer.rasterize.choose import make_rasterizer
 from splat_trainer.train.checkpoint import load_checkpoint
 from splat_trainer.train.device import device_of, use_cores_we_have
 from splat_trainer.train.memory import out_of_memory_error

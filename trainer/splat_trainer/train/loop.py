@@ -14,7 +14,8 @@ from splat_trainer.contract.result import Reason
 from splat_trainer.distributed.crew import Begin, Crew
 from splat_trainer.distributed.exchange import Alone, Exchange, PeerLost
 from splat_trainer.optimize.schedule import Schedule, schedule_for
-from splat_trainer.rasterize.interface import Rasterizer, make_rasterizer
+from splat_trainer.rasterize.choose import make_rasterizer
+from splat_trainer.rasterize.interface import Rasterizer
 from splat_trainer.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from splat_trainer.train.device import choose_device, gpu_name, use_cores_we_have
 from splat_trainer.train.evaluation import evaluate

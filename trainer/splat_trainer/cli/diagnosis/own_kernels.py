@@ -13,7 +13,7 @@ def look_at_own_kernels() -> Finding:
     """
     import torch  # noqa: PLC0415 - seconds, and it may be missing
 
-    from splat_trainer.rasterize.interface import make_rasterizer  # noqa: PLC0415 - imports torch
+    from splat_trainer.rasterize.choose import make_rasterizer  # noqa: PLC0415 - imports torch
     from splat_trainer.train.own_kernels import check_own_kernels, told  # noqa: PLC0415
 
     device = torch.device("cuda")
