@@ -198,6 +198,8 @@ async def _progress(scene: Scene, program: Running) -> None:
     print(f"{posts} reports ({posts / seconds:.0f}/s), answers {dict(lag.answers)}, "
           f"{lag.unseen} not shown 5 s after the end")  # fmt: skip
     print(spread("age of a report when it is shown", lag.shown))
+    print("of them, by the operator's own count when the server had taken them: "
+          f"{_within(before, after)}")  # fmt: skip
     print(spread("age of what is shown, at any moment", lag.looked_at))
     print(spread("report to a status that shows it or a newer one", lag.told))
     print(spread("told to report after", lag.pauses[len(lag.pauses) // 2 :]))
@@ -222,6 +224,18 @@ async def _restart(scene: Scene, program: Running) -> None:
     print(f"\nrestarted with {sum(told.values()):.0f} trainings: ready after {ready:.1f} s, "
           f"{program.resident_bytes / 2**20:.0f} MiB resident; {writes:.0f} requests in 10 s "
           f"but the Lease's, {_load()}")  # fmt: skip
+
+
+def _within(before: Raw, after: Raw) -> str:
+    """Give how many reports were no older than what, from the operator's histogram."""
+    name = "splat_operator_progress_age_seconds"
+    whole = after[f"{name}_count"] - before.get(f"{name}_count", 0)
+    parts = []
+    for bound in ("0.5", "1.0", "2.5", "5.0", "10.0"):
+        key = f'{name}_bucket{{le="{bound}"}}'
+        share = (after[key] - before.get(key, 0)) / max(1, whole)
+        parts.append(f"{100 * share:.1f} % within {bound} s")
+    return ", ".join(parts)
 
 
 def _tell_requests(subject: Subject, before: Raw, after: Raw, count: int) -> None:
