@@ -49,10 +49,10 @@ class Lanes:
             try:
                 await turn
             except asyncio.CancelledError:
-                if turn.cancelled():
-                    self._waiting[lane].remove(turn)
-                else:  # it was given in the same moment
+                if not turn.cancelled():  # it was given in the same moment
                     self._end(lane)
+                elif turn in self._waiting[lane]:
+                    self._waiting[lane].remove(turn)
                 raise
         else:
             self._under_way[lane] += 1

@@ -62,7 +62,9 @@ def test_who_gives_up_waiting_leaves_no_turn_taken() -> None:
             await asyncio.sleep(seconds)
             for task in tasks[::3]:
                 task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        # A leader that lost its lease must stop: nothing may come in the place of a cancellation.
+        assert {type(one) for one in ended} == {asyncio.CancelledError, type(None)}
         done.clear()
         await _busy(lanes, Lane.JOB, AT_ONCE, done, 1.0)
         return done
