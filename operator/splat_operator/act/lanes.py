@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from enum import IntEnum
 
-AT_ONCE = 64
+AT_ONCE = 32
 
 
 class Lane(IntEnum):

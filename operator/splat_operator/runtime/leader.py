@@ -42,6 +42,10 @@ class Leader:
         self._identity = identity
         self._seen: tuple[str, str] | None = None
         self._seen_at = 0.0
+        self._lease: Mapping[str, Any] | None = None
+        """As this replica wrote it last."""
+        self._renewed_at = 0.0
+        """When the last renewal was sent: others count from when it is written, which is later."""
         self.leading = False
 
     async def run(self, lead: Lead) -> None:
@@ -76,7 +80,9 @@ class Leader:
     async def _acquire(self) -> None:
         while True:
             try:
+                began = time.monotonic()
                 if await self._try_acquire():
+                    self._renewed_at = began
                     return
             except _FAILURES as error:
                 logger.warning("the lease cannot be read or written: %s", error)
@@ -101,7 +107,7 @@ class Leader:
             "spec": self._spec({}, self._identity, DURATION_SECONDS),
         }
         try:
-            await self._client.create(self._collection, body)
+            self._lease = await self._client.create(self._collection, body)
         except ApiError as error:
             if error.conflict:
                 return False
@@ -119,19 +125,29 @@ class Leader:
 
     async def _hold(self) -> None:
         """Renew until that has not been possible for too long."""
-        renewed = time.monotonic()
-        while time.monotonic() - renewed < RENEW_DEADLINE_SECONDS:
-            await asyncio.sleep(RENEW_SECONDS)
+        began = self._renewed_at
+        while (now := time.monotonic()) < self._deadline():
+            await asyncio.sleep(max(0.0, began + RENEW_SECONDS - now))
+            began = time.monotonic()
             try:
-                async with asyncio.timeout(RENEW_SECONDS):
+                # A server that is behind may take all the time that is left.
+                async with asyncio.timeout_at(self._deadline()):
                     if not await self._renew():
                         return
-                renewed = time.monotonic()
+                self._renewed_at = began
             except _FAILURES as error:
                 logger.warning("the lease is not renewed: %s: %s", type(error).__name__, error)
 
+    def _deadline(self) -> float:
+        return self._renewed_at + RENEW_DEADLINE_SECONDS
+
     async def _renew(self) -> bool:
-        lease = await self._client.get(self._path)
+        """One request, as long as nobody else has touched the Lease."""
+        if self._lease and await self._write_own(self._lease):
+            return True
+        return await self._write_own(await self._client.get(self._path))
+
+    async def _write_own(self, lease: Mapping[str, Any]) -> bool:
         if mapping(lease, "spec").get("holderIdentity") != self._identity:
             return False
         return await self._write(lease, holder=self._identity, duration=DURATION_SECONDS)
@@ -140,9 +156,10 @@ class Leader:
         """Write the Lease on condition that nobody else has since it was read."""
         spec = self._spec(mapping(lease, "spec"), holder, duration)
         try:
-            await self._client.replace(self._path, {**lease, "spec": spec})
+            self._lease = await self._client.replace(self._path, {**lease, "spec": spec})
         except ApiError as error:
             if error.conflict:
+                self._lease = None
                 return False
             raise
         return True
