@@ -186,17 +186,15 @@ async def _progress(scene: Scene, program: Running) -> None:
     before, cpu, own = program.scraped(), program.cpu_seconds, time.process_time()
     started = time.monotonic()
     lag.counts_from = started + _WARM_UP
-    ends = lag.counts_from + arguments.seconds
+    ends = lag.counts_until = lag.counts_from + arguments.seconds
     await report(known, scene.namespace, context, lag, every=arguments.every, until=ends)
     seconds = time.monotonic() - started
     after, cpu, own = program.scraped(), program.cpu_seconds - cpu, time.process_time() - own
-    await asyncio.sleep(5)
     watch.cancel()
     posts = lag.answers.total()
     pace = f"every {arguments.every:g} s" if arguments.every else "when they are told to"
     print(f"\n{count} trainings run and report {pace} for {seconds:.0f} s, {_load()}")
-    print(f"{posts} reports ({posts / seconds:.0f}/s), answers {dict(lag.answers)}, "
-          f"{lag.unseen} not shown 5 s after the end")  # fmt: skip
+    print(f"{posts} reports ({posts / seconds:.0f}/s), answers {dict(lag.answers)}")
     print(spread("age of a report when it is shown", lag.shown))
     print("of them, by the operator's own count when the server had taken them: "
           f"{_within(before, after)}")  # fmt: skip

@@ -48,6 +48,9 @@ class Lag:
     looked_at: list[float] = field(default_factory=list)
     answers: Counter[int] = field(default_factory=Counter)
     pauses: list[float] = field(default_factory=list)
+    counts_until: float = float("inf")
+    """What is shown later is no part of them: all have stopped, and what they reported last waits
+    for reports that never come."""
     counts_from: float = float("inf")
     """Reports before this monotonic time are no part of the figures: first reports cost a review
     of the token each, and the operator has yet to learn what the server takes."""
@@ -61,6 +64,8 @@ class Lag:
         if shown <= pod.shown:
             return
         pod.shown = shown
+        if now > self.counts_until:
+            return
         if pod.reported[shown] >= self.counts_from:
             self.shown.append(now - pod.reported[shown])
         for iteration in [one for one in pod.untold if one <= shown]:
@@ -76,11 +81,6 @@ class Lag:
                 now - pod.reported[pod.shown] for pod in self.pods.values() if pod.shown
             ]
             await asyncio.sleep(0.5)
-
-    @property
-    def unseen(self) -> int:
-        """How many reports no status shows yet, nor a newer one."""
-        return sum(len(pod.untold) for pod in self.pods.values())
 
 
 async def trust(client: ApiClient, namespace: str) -> ssl.SSLContext:
