@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -64,6 +65,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return module if module.startswith(("tests/e2e/", "tests/cluster/")) else nodeid
 
     return ByWhatActsOnTheCluster(config, log)
+
+
+@pytest.fixture(autouse=True)
+def _log_levels_stay_a_tests_own() -> Iterator[None]:
+    """A command that a test runs in this process sets how much the program logs."""
+    logger = logging.getLogger("splat_trainer")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
