@@ -1,5 +1,6 @@
 """Objects as the API server gives them, for tests."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -189,3 +190,13 @@ def condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
 
 def verdicts(status: dict[str, Any]) -> dict[str, str]:
     return {item["type"]: item["status"] for item in status["conditions"]}
+
+
+def failed(reason: str, message: str, exit_code: int) -> dict[str, Any]:
+    document = {
+        "outcome": "Failed",
+        "exitCode": exit_code,
+        "reason": reason,
+        "message": message,
+    }
+    return terminated(exit_code, json.dumps(document))
