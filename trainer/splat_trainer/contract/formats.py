@@ -6,7 +6,7 @@ from splat_trainer.contract import layout
 
 
 class SplatFormat(StrEnum):
-    """A format by the name that users type; `ply` is written in any case."""
+    """A file format of a splat."""
 
     PLY = "ply"  # of 3DGS: float32, nothing lost
     COMPRESSED_PLY = "compressed-ply"  # PlayCanvas's
