@@ -20,6 +20,8 @@ _POD_UID = "authentication.kubernetes.io/pod-uid"
 _CACHE_SECONDS = 300.0
 """A token is bound to its pod: whether that still is and works is asked of the store each time.
 What is remembered is only that the API server signed it, and for whom; never beyond its own end."""
+_REFUSED_SECONDS = 60.0
+"""So long a refusal is remembered: a token may be good once the API server knows its own keys."""
 _CACHE_SIZE = 10_000
 _REVIEWS_AT_ONCE = 8
 
@@ -78,7 +80,8 @@ class TokenReviewer:
         async with self._turn:
             found = _bound_pod(await self._client.create(TOKEN_REVIEWS, _review(token)))
         # Not all at one moment: trainings that began together report together.
-        seconds = _CACHE_SECONDS * random.uniform(0.5, 1.0)  # noqa: S311 - only spreads load
+        spread = random.uniform(0.5, 1.0)  # noqa: S311 - only spreads load
+        seconds = spread * (_CACHE_SECONDS if found else _REFUSED_SECONDS)
         if found:
             seconds = min(seconds, _seconds_left(token))
         self._known[digest] = (time.monotonic() + seconds, found)

@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from splat_operator.progress import caller as caller_module
 from splat_operator.progress.caller import Caller, TokenReviewer, claimed_caller
 from splat_operator.progress.endpoint import LEAST_SECONDS, ProgressEndpoint
 from splat_operator.progress.writer import ProgressWriter, Target
@@ -165,6 +167,27 @@ def test_no_token_is_taken_for_good_beyond_its_own_end(seconds_left: int, review
 
     asyncio.run(ask())
     assert api.reviews == reviews
+
+
+def test_a_token_that_was_refused_is_asked_about_again_after_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api = ReviewingApi({})
+    clock = SimpleNamespace(time=time.time, now=1000.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(caller_module, "time", clock)
+
+    async def ask() -> None:
+        reviewer = TokenReviewer(api)  # type: ignore[arg-type]
+        assert await reviewer.caller(token()) is None
+        api.answers = {token(): approval()}
+        clock.now += 20
+        assert await reviewer.caller(token()) is None
+        clock.now += 41
+        assert await reviewer.caller(token()) == Caller("gardens", "pod-1")
+
+    asyncio.run(ask())
+    assert api.reviews == 2
 
 
 def test_an_answer_says_when_the_next_report_is_wanted() -> None:
