@@ -9,6 +9,7 @@ from splat_trainer.contract import environment
 from splat_trainer.contract.model import Document
 from splat_trainer.contract.presets import (
     PRESETS,
+    Lens,
     Preset,
     Strategy,
     densification_interval,
@@ -17,7 +18,6 @@ from splat_trainer.contract.presets import (
 
 Device = Literal["auto", "cuda", "cpu"]
 Frame = Literal["capture", "normalized"]
-Lens = Literal["model", "fit"]
 
 _ENVIRONMENT_FIELDS = {
     environment.ITERATIONS: "iterations",
@@ -89,6 +89,7 @@ class TrainConfig(Document):
         settings = PRESETS[self.preset]
         self._fill_in("iterations", settings.iterations)
         self._fill_in("strategy", settings.strategy)
+        self._fill_in("lens", settings.lens)
         self._fill_in("densify_until_iteration", densify_until(self.strategy, self.iterations))
         self._fill_in(
             "densification_interval",

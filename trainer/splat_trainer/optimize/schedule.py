@@ -88,7 +88,7 @@ class Schedule:
     noise: float = _constant(5e5, MCMC)  # times the learning rate of the means
 
     # budget: as many as planned, where the picture is wrong.
-    budget_density: float = _constant(0.37, GUESS)  # of sqrt(points x pixels), the count's cap
+    budget_density: float = _constant(0.26, OURS)  # of sqrt(points x pixels), the count's cap
     score: Literal["error", "variance"] = _constant("error", GUESS)
     score_opacity_power: float = _constant(2.0, LITEGS)
     keep_parents: bool = _constant(True, LITEGS)  # else two children take a parent's place
