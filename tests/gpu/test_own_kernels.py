@@ -1,5 +1,8 @@
 """Each kernel of our own against its twin in plain PyTorch, at sizes of real trainings."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor
@@ -29,6 +32,18 @@ def test_all_of_them_are_in_use_here() -> None:
     assert {kernel.name for kernel in kernels} == NAMES
     assert [kernel.why for kernel in kernels if not kernel.in_use] == []
     assert checked_kernels() == kernels
+
+
+def test_checking_them_leaves_out_the_symbolic_shapes_that_take_seconds_to_import() -> None:
+    check = (
+        "import sys, torch\n"
+        "from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer\n"
+        "from splat_trainer.train.own_kernels import check_own_kernels\n"
+        "check_own_kernels(GsplatRasterizer(), torch.device('cuda'))\n"
+        "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize(("count", "degree"), [(1, 0), (1000, 1), (300_001, 3)])
