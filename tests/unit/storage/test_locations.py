@@ -52,6 +52,18 @@ def test_other_locations_are_refused_by_name(uri: str) -> None:
     assert caught.value.message.isprintable()
 
 
+@pytest.mark.parametrize("uri", ["s3:/bad", "s3:bad", "S3:/bad/a.zip", "file:/data", "https:/host"])
+def test_an_address_that_lacks_a_slash_is_no_folder_of_that_name(uri: str) -> None:
+    with pytest.raises(TrainerError, match="lacks a slash: write (s3|file|https)://") as caught:
+        parse_location(uri)
+    assert caught.value.reason is Reason.INVALID_CONFIGURATION
+
+
+def test_a_folder_may_have_a_colon_in_its_name() -> None:
+    assert parse_location("./s3:/bad") == Path("./s3:/bad")
+    assert parse_location("2026-11-23T12:00/out") == Path("2026-11-23T12:00/out")
+
+
 @given(st.text())
 def test_any_text_is_a_location_or_a_fault(uri: str) -> None:
     try:

@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 from splat_trainer.contract import Reason, TrainerError
 from splat_trainer.contract.failure import shown
 
+_SCHEMES = ("s3", "file", "gs", "http", "https")
+"""What is meant as an address where only one slash, or none, follows the colon."""
+
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
@@ -33,6 +36,11 @@ def parse_location(uri: str) -> Location:
     if "://" not in uri:
         if not uri or "\0" in uri:
             raise _wrong(uri, "is no path")
+        scheme = uri.partition(":")[0].lower() if ":" in uri else ""
+        if scheme in _SCHEMES:  # s3:/bucket would fill a folder named "s3:" and look like success
+            raise _wrong(
+                uri, f"lacks a slash: write {scheme}://..., or ./{scheme}:... for a folder so named"
+            )
         return Path(uri)
     try:
         parts = urlsplit(uri, allow_fragments=False)
