@@ -54,7 +54,7 @@ def test_other_locations_are_refused_by_name(uri: str) -> None:
 
 @pytest.mark.parametrize("uri", ["s3:/bad", "s3:bad", "S3:/bad/a.zip", "file:/data", "https:/host"])
 def test_an_address_that_lacks_a_slash_is_no_folder_of_that_name(uri: str) -> None:
-    with pytest.raises(TrainerError, match="lacks a slash: write (s3|file|https)://") as caught:
+    with pytest.raises(TrainerError, match=r"lacks a slash: write (s3|file|https)://") as caught:
         parse_location(uri)
     assert caught.value.reason is Reason.INVALID_CONFIGURATION
 
