@@ -1,6 +1,7 @@
 """What the GPU's rasterizer does around gsplat's kernels, with those in plain PyTorch."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -108,7 +109,7 @@ def test_lists_that_draw_another_picture_are_not_used(
 
     def shuffled(*arguments: torch.Tensor, **options: int) -> TileLists:
         right = tile_lists(*arguments, **options)  # type: ignore[arg-type]
-        return TileLists(right.offsets, right.ids.roll(1), right.mask, right.pairs)
+        return replace(right, ids=right.ids.roll(1))
 
     monkeypatch.setattr(gsplat_cuda, "tile_lists", shuffled)
     with pytest.raises(DisagreementError):

@@ -12,7 +12,15 @@ from torch import Tensor
 from splat_trainer.kernels.self_check import DisagreementError
 from splat_trainer.rasterize.interface import ALPHA_THRESHOLD
 from splat_trainer.rasterize.projection import Projected, project
-from splat_trainer.rasterize.tile_lists import TILE, TileLists, count_pairs, key_bits, tile_lists
+from splat_trainer.rasterize.tile_lists import (
+    SMALL_TILE,
+    TILE,
+    TileLists,
+    count_pairs,
+    key_bits,
+    tile_lists,
+    tile_side,
+)
 from splat_trainer.rasterize.tile_pairs import PLAIN, PairFunctions, check_fused
 from tests.unit.own_kernels.interpreted import run_interpreted
 from tests.unit.rasterize.scenes import cameras_around, random_gaussians
@@ -47,9 +55,9 @@ def list_of_tile(lists: TileLists, tile: int) -> Tensor:
     return lists.ids[starts[tile] : starts[tile + 1]].long()
 
 
-def reaches(one: Projected, opacities: Tensor, left: int, top: int) -> Tensor:
+def reaches(one: Projected, opacities: Tensor, tile: int, left: int, top: int) -> Tensor:
     """Which Gaussians some pixel centre of a tile sees, by looking at all of them: [N]."""
-    along = torch.arange(TILE) + 0.5
+    along = torch.arange(tile) + 0.5
     ys, xs = torch.meshgrid(top + along, left + along, indexing="ij")
     dx = one.means2d[:, 0, None] - xs.flatten()
     dy = one.means2d[:, 1, None] - ys.flatten()
@@ -68,7 +76,8 @@ def test_each_tile_lists_all_that_reach_it_and_little_else(
     pairs = pairs_of(one, width, height)
     lists = lists_of(one, opacities, capacity=pairs + room + 1, width=width, height=height)
     assert int(lists.pairs) == pairs
-    columns, rows = -(-width // TILE), -(-height // TILE)
+    side = lists.tile
+    columns, rows = -(-width // side), -(-height // side)
     assert lists.offsets.shape == lists.mask.shape == (rows + 1, columns)
     assert lists.mask[:rows].all()
     assert not lists.mask[rows].any()
@@ -76,9 +85,9 @@ def test_each_tile_lists_all_that_reach_it_and_little_else(
     for tile in range(columns * rows):
         ids = list_of_tile(lists, tile)
         depths = one.depths[ids]
-        assert (depths[1:] >= depths[:-1] * (1 - 1e-4)).all()
+        assert (depths[1:] >= depths[:-1] * (1 - 2**-12)).all()
         assert len(set(ids.tolist())) == len(ids)
-        wanted = reaches(one, opacities, tile % columns * TILE, tile // columns * TILE)
+        wanted = reaches(one, opacities, side, tile % columns * side, tile // columns * side)
         wanted &= (one.radii > 0).all(1)
         assert set(torch.where(wanted)[0].tolist()) <= set(ids.tolist())
         listed, needed = listed + len(ids), needed + int(wanted.sum())
@@ -92,21 +101,27 @@ def test_where_room_is_short_it_is_told_and_what_fits_is_listed() -> None:
     whole = lists_of(one, opacities, capacity=pairs, width=90, height=70)
     short = lists_of(one, opacities, capacity=pairs // 2, width=90, height=70)
     assert int(short.pairs) == pairs > len(short.ids)
-    for tile in range(6 * 5):
+    for tile in range(12 * 9):
         some, everyone = list_of_tile(short, tile), list_of_tile(whole, tile)
         assert set(some.tolist()) <= set(everyone.tolist())
     assert 0 < int(short.offsets[-1, 0]) < int(whole.offsets[-1, 0])
 
 
+def test_tiles_are_small_while_narrow_keys_can_tell_them_apart() -> None:
+    assert tile_side(800, 533) == tile_side(1280, 720) == SMALL_TILE
+    assert tile_side(1600, 1063) == tile_side(3840, 2160) == TILE
+
+
 def test_a_large_image_keeps_all_bits_of_the_depth() -> None:
-    assert key_bits(50 * 34) == 20
-    assert key_bits((1 << 13) - 1) == 18
-    assert key_bits(1 << 13) == 32
-    one, opacities = projected(5, 1600, 1400)
-    pairs = pairs_of(one, 1600, 1400)
-    lists = lists_of(one, opacities, capacity=pairs + 9, width=1600, height=1400)
-    assert lists.mask.numel() > 1 << 13
-    for tile in range(0, 100 * 88, 97):
+    assert key_bits(100 * 67) == 18
+    assert key_bits((1 << 14) - 1) == 17
+    assert key_bits(1 << 14) == 32
+    one, opacities = projected(5, 2400, 1800)
+    pairs = pairs_of(one, 2400, 1800)
+    lists = lists_of(one, opacities, capacity=pairs + 9, width=2400, height=1800)
+    assert lists.tile == TILE
+    assert lists.mask.numel() > 1 << 14
+    for tile in range(0, 150 * 113, 97):
         depths = one.depths[list_of_tile(lists, tile)]
         assert (depths[1:] >= depths[:-1]).all()
 

@@ -69,8 +69,10 @@ class GsplatRasterizer:
                 capacity=room.capacity,
             )
             complete = room.note(lists.pairs)
-            offsets, flatten_ids, masks = lists.offsets[None], lists.ids, lists.mask[None]
+            tile, masks = lists.tile, lists.mask[None]
+            offsets, flatten_ids = lists.offsets[None], lists.ids
         else:
+            tile = TILE
             columns, rows = -(-width // TILE), -(-height // TILE)
             _, isect_ids, flatten_ids = gsplat.isect_tiles(
                 means2d, radii, depths, TILE, columns, rows, n_images=count
@@ -84,7 +86,7 @@ class GsplatRasterizer:
             _for_each(opacities, count),
             width,
             height,
-            TILE,
+            tile,
             offsets,
             flatten_ids,
             backgrounds=None if background is None else background.expand(count, -1),

@@ -14,10 +14,14 @@ from torch import Tensor
 
 from splat_trainer.rasterize.tile_pairs import WIDE, PairFunctions, pair_functions_for
 
-TILE = 16
-"""Side of a tile in pixels, as gsplat's kernels are called with."""
+SMALL_TILE, TILE = 8, 16
+"""Sides of a tile in pixels, as gsplat's kernels are called with.
 
-_LARGEST_TILE_BITS = 13
+Each warp of a small tile looks at 8x4 pixels through a list of its own, which leaves out most of
+what passes them by; a warp of a tile of 16 looks at 16x2 through the list of all 256 pixels.
+"""
+
+_LARGEST_TILE_BITS = 14
 """With more, too few of 31 bits are left for the depth, and keys take 64."""
 
 
@@ -25,11 +29,12 @@ _LARGEST_TILE_BITS = 13
 class TileLists:
     """Lists of the tiles of an image, and of one row of tiles more, which nobody draws.
 
-    `offsets` [rows + 1, columns] int32 says where each tile's list begins in `ids` [capacity]
+    `tile` is a tile's side in pixels. `offsets` [rows + 1, columns] int32 says where each tile's list begins in `ids` [capacity]
     int32; `mask` [rows + 1, columns] bool is true for the tiles of the image; `pairs` [1] int64
     is how many pairs the Gaussians' boxes had: where that exceeds `capacity`, some are missing.
     """
 
+    tile: int
     offsets: Tensor
     ids: Tensor
     mask: Tensor
@@ -55,15 +60,16 @@ def tile_lists(
     `opacities` [N] in 0..1, as projection gives them. Radii of zero mean not drawn; the other
     values of such rows may be anything. `functions` are the device's own where None.
     """
-    columns, rows = -(-width // TILE), -(-height // TILE)
+    tile = tile_side(width, height)
+    columns, rows = _counts(width, height, tile)
     tiles = columns * rows
     bits = key_bits(tiles)
     functions = functions or pair_functions_for(means2d.device, bits)
-    first, extent, areas = functions.boxes(means2d, radii, tile=TILE, columns=columns, rows=rows)
+    first, extent, areas = functions.boxes(means2d, radii, tile=tile, columns=columns, rows=rows)
     ends = areas.cumsum(0)
     keys, owners = functions.fill(
         *(means2d, conics, opacities, depths, first, extent, ends),
-        tile=TILE,
+        tile=tile,
         columns=columns,
         tiles=tiles,
         capacity=capacity,
@@ -72,7 +78,7 @@ def tile_lists(
     keys, order = keys.sort(stable=True)
     starts, mask = _borders(columns, rows, bits, keys.dtype, keys.device)
     offsets = torch.searchsorted(keys, starts, out_int32=True)
-    return TileLists(offsets.view(rows + 1, columns), owners[order], mask, ends[-1:])
+    return TileLists(tile, offsets.view(rows + 1, columns), owners[order], mask, ends[-1:])
 
 
 @torch.no_grad()
@@ -85,11 +91,22 @@ def count_pairs(
     functions: PairFunctions | None = None,
 ) -> Tensor:
     """How many pairs there are for `tile_lists` to hold, [1] int64."""
-    columns, rows = -(-width // TILE), -(-height // TILE)
+    tile = tile_side(width, height)
+    columns, rows = _counts(width, height, tile)
     functions = functions or pair_functions_for(means2d.device, key_bits(columns * rows))
-    return functions.boxes(means2d, radii, tile=TILE, columns=columns, rows=rows)[2].sum(
-        0, keepdim=True
-    )
+    areas = functions.boxes(means2d, radii, tile=tile, columns=columns, rows=rows)[2]
+    return areas.sum(0, keepdim=True)
+
+
+def tile_side(width: int, height: int) -> int:
+    """Side of an image's tiles: small while keys of 32 bits can tell so many of them apart."""
+    columns, rows = _counts(width, height, SMALL_TILE)
+    return SMALL_TILE if (columns * rows).bit_length() <= _LARGEST_TILE_BITS else TILE
+
+
+def _counts(width: int, height: int, tile: int) -> tuple[int, int]:
+    """Columns and rows of tiles."""
+    return -(-width // tile), -(-height // tile)
 
 
 def key_bits(tiles: int) -> int:
