@@ -29,9 +29,10 @@ _LARGEST_TILE_BITS = 14
 class TileLists:
     """Lists of the tiles of an image, and of one row of tiles more, which nobody draws.
 
-    `tile` is a tile's side in pixels. `offsets` [rows + 1, columns] int32 says where each tile's list begins in `ids` [capacity]
-    int32; `mask` [rows + 1, columns] bool is true for the tiles of the image; `pairs` [1] int64
-    is how many pairs the Gaussians' boxes had: where that exceeds `capacity`, some are missing.
+    `tile` is a tile's side in pixels. `offsets` [rows + 1, columns] int32 says where each tile's
+    list begins in `ids` [capacity] int32; `mask` [rows + 1, columns] bool is true for the tiles
+    of the image; `pairs` [1] int64 is how many pairs the Gaussians' boxes had: where that exceeds
+    `capacity`, some are missing.
     """
 
     tile: int
