@@ -15,6 +15,7 @@ POINTERS = {
     **dict.fromkeys(["radii", "first", "extent", "areas", "depths", "owners"], "*i32"),
     **{"visible": "*u8", "ends": "*i64", "keys": "*i32"},
     **dict.fromkeys(["scale", "ssim_weight", "c1", "c2"], "fp32"),
+    **dict.fromkeys(["beta2", "share1", "share2", "epsilon"], "fp32"),
 }
 """The arguments' types by name; the others are constants, in capitals, and whole numbers."""
 
@@ -42,7 +43,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_adam(architecture: int) -> None:
     from splat_trainer.optimize.adam_kernel import _adam
 
-    constants = {"BETA1": 0.9, "BETA2": 0.999, "EPSILON": 1e-15, "SH": 48, "BLOCK": 512}
+    constants = {"SH": 48, "BLOCK": 512}
     for visible in (False, True):
         assert compile_for(_adam, {**constants, "VISIBLE": visible}, architecture)
 
@@ -53,14 +54,13 @@ def test_pairs_of_gaussian_and_tile(architecture: int) -> None:
     from splat_trainer.rasterize.interface import ALPHA_THRESHOLD
     from splat_trainer.rasterize.tile_pairs_kernel import _HALVINGS, _boxes, _fill
 
-    assert compile_for(_boxes, {"TILE": 16, "BLOCK": 256}, architecture)
+    assert compile_for(_boxes, {"BLOCK": 256}, architecture)
     constants = {
-        **{"NEAREST": twin.NEAREST, "FURTHEST": twin.FURTHEST, "TILE": 16, "BLOCK": 256},
+        **{"NEAREST": twin.NEAREST, "FURTHEST": twin.FURTHEST, "BLOCK": 256},
         **{"THRESHOLD": ALPHA_THRESHOLD, "SLACK": twin.SLACK, "HALVINGS": _HALVINGS},
     }
     for bits, keys in ((20, "*i32"), (32, "*i64")):
-        by_width = {"BITS": bits, "SHIFT": twin.depth_shift(bits), "WIDE": bits >= 32}
-        assert compile_for(_fill, {**constants, **by_width}, architecture, keys=keys)
+        assert compile_for(_fill, {**constants, "WIDE": bits >= 32}, architecture, keys=keys)
 
 
 @pytest.mark.parametrize("target", ["*fp32", "*u8"])

@@ -19,6 +19,10 @@ from splat_trainer.optimize.ssim import C1, C2, WINDOW, window_weights
 
 _BLOCK = 256
 
+_ANY_IMAGE = ("target", "height", "row", "count")
+"""Arguments of which Triton is to assume nothing: else every size of images, and every place of a
+target in memory, would have kernels compiled of its own."""
+
 
 def fused_image_loss(image: Tensor, target: Tensor, *, ssim_weight: float) -> Tensor:
     """(1 - w) L1 + w (1 - SSIM) of [H, W, 3] images; differentiable by `image` alone.
@@ -29,6 +33,15 @@ def fused_image_loss(image: Tensor, target: Tensor, *, ssim_weight: float) -> Te
         image.contiguous(), target.contiguous(), ssim_weight
     )
     return loss
+
+
+def launch_all_variants() -> None:
+    """Launch, on the CPU's memory, each kernel that trainings use: to compile them without a GPU.
+
+    There is one of each, for targets of bytes; nothing in a launch makes another one.
+    """
+    image = torch.zeros(16, 16, 3)
+    fused_image_loss(image, image.to(torch.uint8), ssim_weight=0.2)
 
 
 class _FusedImageLoss(torch.autograd.Function):
@@ -64,7 +77,7 @@ class _FusedImageLoss(torch.autograd.Function):
         return gradient * factor, None, None
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY_IMAGE)
 def _sums_along_rows(
     image, target, scale, weights, sums, height, row, count,
     STEP: tl.constexpr, WINDOW: tl.constexpr, BLOCK: tl.constexpr,
@@ -97,7 +110,7 @@ def _sums_along_rows(
     tl.store(sums + 4 * count + at, product, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY_IMAGE)
 def _loss_and_slopes(
     image, target, scale, weights, sums, slopes, parts,
     ssim_weight, c1, c2, height, row, count,
@@ -146,7 +159,7 @@ def _loss_and_slopes(
     tl.store(slopes + 2 * count + here, by_product, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY_IMAGE)
 def _blur_along_rows(
     slopes, weights, blurred, height, row, count,
     STEP: tl.constexpr, WINDOW: tl.constexpr, BLOCK: tl.constexpr,
@@ -172,7 +185,7 @@ def _blur_along_rows(
     tl.store(at + 2 * count, by_product, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY_IMAGE)
 def _gradient(
     image, target, scale, weights, blurred, gradient,
     ssim_weight, height, row, count,

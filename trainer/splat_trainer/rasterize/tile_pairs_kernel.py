@@ -28,8 +28,8 @@ def boxes(
     extent = torch.empty_like(first)
     areas = torch.empty(count, dtype=torch.int32, device=means2d.device)
     _boxes[(triton.cdiv(count, _BLOCK),)](
-        means2d.contiguous(), radii.contiguous(), first, extent, areas, count, columns, rows,
-        TILE=tile, BLOCK=_BLOCK,
+        means2d.contiguous(), radii.contiguous(), first, extent, areas,
+        count, columns, rows, tile, BLOCK=_BLOCK,
     )  # fmt: skip
     return first, extent, areas
 
@@ -56,18 +56,33 @@ def fill(
     _fill[(triton.cdiv(capacity, _BLOCK),)](
         means2d.contiguous(), conics.contiguous(), opacities.contiguous(),
         depths.contiguous().view(torch.int32), first, extent, ends, keys, owners,
-        len(ends), capacity, columns, tiles,
-        BITS=bits, SHIFT=twin.depth_shift(bits), NEAREST=twin.NEAREST, FURTHEST=twin.FURTHEST,
-        TILE=tile, THRESHOLD=ALPHA_THRESHOLD, SLACK=twin.SLACK,
+        len(ends), capacity, columns, tiles, tile, bits, twin.depth_shift(bits),
+        NEAREST=twin.NEAREST, FURTHEST=twin.FURTHEST,
+        THRESHOLD=ALPHA_THRESHOLD, SLACK=twin.SLACK,
         HALVINGS=_HALVINGS, WIDE=bits >= twin.WIDE, BLOCK=_BLOCK,
     )  # fmt: skip
     return keys, owners
 
 
-@triton.jit(do_not_specialize=["count", "columns", "rows"])
+def launch_all_variants() -> None:
+    """Launch, on the CPU's memory, each kernel that trainings use: to compile them without a GPU.
+
+    Keys are narrow or wide; nothing else in a launch makes another kernel.
+    """
+    means2d, opacities = torch.zeros(1, 2), torch.zeros(1)
+    conics = torch.zeros(1, 3)
+    corners, ends = torch.zeros(1, 2, dtype=torch.int32), torch.zeros(1, dtype=torch.int64)
+    boxes(means2d, corners, tile=8, columns=1, rows=1)
+    for bits in (twin.WIDE - 1, twin.WIDE):
+        fill(
+            *(means2d, conics, opacities, opacities, corners, corners, ends),
+            **{"tile": 8, "columns": 1, "tiles": 1, "capacity": 1, "bits": bits},
+        )
+
+
+@triton.jit(do_not_specialize=["count", "columns", "rows", "side"])
 def _boxes(
-    means2d, radii, first, extent, areas, count, columns, rows,
-    TILE: tl.constexpr, BLOCK: tl.constexpr,
+    means2d, radii, first, extent, areas, count, columns, rows, side, BLOCK: tl.constexpr,
 ):  # fmt: skip
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = at < count
@@ -76,10 +91,10 @@ def _boxes(
     drawn = inside & (rx > 0) & (ry > 0)  # the others' means were never written
     x = tl.load(means2d + 2 * at, mask=drawn, other=0.0)
     y = tl.load(means2d + 2 * at + 1, mask=drawn, other=0.0)
-    left = tl.minimum(tl.maximum(tl.floor((x - rx) / TILE), 0.0), columns).to(tl.int32)
-    top = tl.minimum(tl.maximum(tl.floor((y - ry) / TILE), 0.0), rows).to(tl.int32)
-    right = tl.minimum(tl.maximum(tl.ceil((x + rx) / TILE), 0.0), columns).to(tl.int32)
-    bottom = tl.minimum(tl.maximum(tl.ceil((y + ry) / TILE), 0.0), rows).to(tl.int32)
+    left = tl.minimum(tl.maximum(tl.floor((x - rx) / side), 0.0), columns).to(tl.int32)
+    top = tl.minimum(tl.maximum(tl.floor((y - ry) / side), 0.0), rows).to(tl.int32)
+    right = tl.minimum(tl.maximum(tl.ceil((x + rx) / side), 0.0), columns).to(tl.int32)
+    bottom = tl.minimum(tl.maximum(tl.ceil((y + ry) / side), 0.0), rows).to(tl.int32)
     across = tl.where(drawn, right - left, 0)
     down = tl.where(drawn, bottom - top, 0)
     tl.store(first + 2 * at, left, mask=inside)
@@ -89,12 +104,12 @@ def _boxes(
     tl.store(areas + at, across * down, mask=inside)
 
 
-@triton.jit(do_not_specialize=["count", "capacity", "columns", "tiles"])
+@triton.jit(do_not_specialize=["count", "capacity", "columns", "tiles", "side", "bits", "shift"])
 def _fill(
     means2d, conics, opacities, depths, first, extent, ends, keys, owners,
-    count, capacity, columns, tiles,
-    BITS: tl.constexpr, SHIFT: tl.constexpr, NEAREST: tl.constexpr, FURTHEST: tl.constexpr,
-    TILE: tl.constexpr, THRESHOLD: tl.constexpr, SLACK: tl.constexpr,
+    count, capacity, columns, tiles, side, bits, shift,
+    NEAREST: tl.constexpr, FURTHEST: tl.constexpr,
+    THRESHOLD: tl.constexpr, SLACK: tl.constexpr,
     HALVINGS: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     pair = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -123,10 +138,10 @@ def _fill(
     c = tl.load(conics + 3 * owner + 2, mask=used, other=1.0)
     x = tl.load(means2d + 2 * owner, mask=used, other=0.0)
     y = tl.load(means2d + 2 * owner + 1, mask=used, other=0.0)
-    left = column * TILE + 0.5
-    top = row * TILE + 0.5
-    right = left + TILE - 1
-    bottom = top + TILE - 1
+    left = column * side + 0.5
+    top = row * side + 0.5
+    right = left + side - 1
+    bottom = top + side - 1
     dx = tl.minimum(tl.maximum(x, left), right) - x
     dy = tl.minimum(tl.maximum(y, top), bottom) - y
     # The least of a quadratic form over a box lies on the edges that face the centre.
@@ -140,10 +155,10 @@ def _fill(
     drawn = used & (sigma <= reach + SLACK)
 
     depth = tl.load(depths + owner, mask=used, other=NEAREST)  # the bits of the float
-    near = (tl.minimum(tl.maximum(depth, NEAREST), FURTHEST) - NEAREST) >> SHIFT
+    near = (tl.minimum(tl.maximum(depth, NEAREST), FURTHEST) - NEAREST) >> shift
     tile = tl.where(drawn, row * columns + column, tiles)
     near = tl.where(drawn, near, 0)
     if WIDE:
         tile = tile.to(tl.int64)
-    tl.store(keys + pair, (tile << BITS) + near, mask=inside)
+    tl.store(keys + pair, (tile << bits) + near, mask=inside)
     tl.store(owners + pair, owner, mask=inside)
