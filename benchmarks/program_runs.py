@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from splat_trainer.contract import layout
+from splat_trainer.report.metrics import Metrics
+
 LOG = "log.txt"
 
 
@@ -58,6 +61,10 @@ class ProgramRun:
         """Its result document."""
         document: dict[str, Any] = json.loads((self.output / "result.json").read_text())
         return document
+
+    def metrics(self) -> Metrics:
+        """What it measured of itself."""
+        return Metrics.model_validate_json((self.output / layout.METRICS).read_bytes())
 
 
 def all_at_once(runs: Sequence[tuple[Path, Path, Sequence[str]]], most: int) -> list[ProgramRun]:

@@ -4,28 +4,26 @@
         [--preset balanced,fast] [--ablation [NAME...]] [--repeat 3] [--at-once 4] [--within 560] \
         [--set maxSide=800]... [--constant opacities_lr=0.025]... [--json FILE]
 
-Every training is a process of its own, so that start and peak memory are its own, too. `start`
-is from the process's start to a trainer with its kernels loaded; `prepare` uploads images and
-makes the first Gaussians; `first step` is all before it; `train` is the loop alone; `evaluate`
-holds every measurement. `--set` sets a field of the configuration, `--constant` one of
-optimize/schedule.py. With `--repeat` every number is the median. `--ablation` trains the variants
-of benchmarks/ablation.py, all or those that are named. Trainings that run at once tell nothing of
-speed: the table leaves it out.
+Every training is a whole run of `splat-trainer train`, whose own metrics the table shows; `all` is
+from the process's start to its end. `first step` is all before it; `prepare` is what it waited for
+after loading; `train` is the loop alone; `evaluate` holds every measurement. `--set` sets a field
+of the configuration. `--constant` sets one of optimize/schedule.py, which no user can: such
+trainings (benchmarks/train_with_constants.py) tell the loop's seconds only. With `--repeat` every
+number is the median. `--ablation` trains the variants of benchmarks/ablation.py, all or those that
+are named. Trainings that run at once tell nothing of speed: the table leaves it out.
 """
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.ablation import ablation
+from benchmarks.program_runs import all_at_once
 from benchmarks.training_runs import (
     ABLATION_COLUMNS,
     COLUMNS,
@@ -39,6 +37,7 @@ from benchmarks.training_runs import (
     with_differences,
     without_seconds,
 )
+from splat_trainer.contract import TrainConfig
 
 _STEPS = 7_000
 
@@ -57,15 +56,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--constant", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--json", type=Path, help="write machine and rows to this file")
-    parser.add_argument("--child", type=float, help=argparse.SUPPRESS)
-    parser.add_argument("--variant", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.child is not None:
-        told = json.loads(arguments.variant)
-        run = Run(arguments.captures[0], Variant(**told))
-        print(json.dumps(_train(run, arguments.child)))
-        return
-
     runs = in_turn(arguments.captures, _variants(arguments), arguments.repeat)
     rows = _rows(runs, arguments)
     if not rows:
@@ -79,13 +70,15 @@ def main() -> None:
 def _rows(runs: list[Run], arguments: argparse.Namespace) -> list[Row]:
     """The rows of all runs that came to their end in time, in the order of the runs."""
     begun = time.monotonic()
+    with_constants = any(run.variant.constants for run in runs)
+    train = _with_constants if with_constants else _by_the_program
 
     def row_of(run: Run) -> Row | None:
         name = f"{scene_name(run.capture)}, {run.variant.name}"
         if arguments.within is not None and time.monotonic() - begun > arguments.within:
             print(f"# out of time: {name}", file=sys.stderr, flush=True)
             return None
-        row = _run_child(run)
+        row = train(run)
         print(f"# {json.dumps(row)}" if row else f"# FAILED: {name}", file=sys.stderr, flush=True)
         return row
 
@@ -129,95 +122,61 @@ def _variants(arguments: argparse.Namespace) -> list[Variant]:
     return [kind.over(settings, constants) for kind in kinds]
 
 
-def _run_child(run: Run) -> Row | None:
-    """One training in a process of its own; None where it failed, which its own words tell."""
+def _by_the_program(run: Run) -> Row | None:
+    """One training by `splat-trainer train`; None where it failed, which its last words tell."""
+    config = TrainConfig.model_validate(dict(run.variant.settings))
+    with tempfile.TemporaryDirectory(prefix="train-") as folder:
+        (done,) = all_at_once([(run.capture, Path(folder) / "out", config.to_args())], 1)
+        if done.failure:
+            print(f"# {done.failure}", file=sys.stderr)
+            return None
+        metrics = done.metrics()
+    seconds = metrics.seconds
+    peak = metrics.peak_gpu_memory_bytes
+    return {
+        "scene": scene_name(run.capture),
+        "what": run.variant.name,
+        "steps": metrics.iterations,
+        "PSNR": metrics.psnr,
+        "SSIM": metrics.ssim,
+        "Gaussians": metrics.gaussians,
+        "steps/s": metrics.iterations_per_second,
+        "peak GB": peak / 1e9 if peak else None,
+        "start": seconds.start,
+        "load": seconds.load,
+        "prepare": seconds.prepare,
+        "first step": seconds.start + seconds.fetch + seconds.load + seconds.prepare,
+        "train": seconds.train,
+        "evaluate": seconds.evaluate,
+        "export": seconds.export,
+        "all": done.seconds,
+        "lens": metrics.capture.lens,
+        "views": {view.name: round(view.psnr, 2) for view in metrics.views},
+        "machine": {
+            "gpu": metrics.machine.gpu,
+            "cores": metrics.machine.cpus,
+            "torch": metrics.versions.torch,
+            "python": metrics.versions.python,
+        },
+    }
+
+
+def _with_constants(run: Run) -> Row | None:
+    """One training with other constants, in a process of its own; None where it failed."""
     variant = {
         "name": run.variant.name,
         "settings": dict(run.variant.settings),
         "constants": dict(run.variant.constants),
     }
     command = [
-        *(sys.executable, "-m", "benchmarks.train", str(run.capture)),
-        *("--variant", json.dumps(variant), "--child", repr(time.time())),
+        *(sys.executable, "-m", "benchmarks.train_with_constants"),
+        *(str(run.capture), json.dumps(variant)),
     ]
     process = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if process.returncode:
         return None
     row: Row = json.loads(process.stdout.splitlines()[-1])
     return row
-
-
-def _train(run: Run, started: float) -> Row:
-    """One training, in this process."""
-    import torch  # noqa: PLC0415 - its import is part of what is measured
-
-    from splat_trainer.capture.load import load_scene  # noqa: PLC0415
-    from splat_trainer.contract import ProgressDocument, Stage, TrainConfig  # noqa: PLC0415
-    from splat_trainer.optimize.schedule import schedule_for  # noqa: PLC0415
-    from splat_trainer.rasterize.choose import make_rasterizer  # noqa: PLC0415
-    from splat_trainer.train.device import choose_device  # noqa: PLC0415
-    from splat_trainer.train.export import export  # noqa: PLC0415
-    from splat_trainer.train.loop import train  # noqa: PLC0415
-
-    class Observer:
-        def stage(self, stage: Stage) -> None:
-            print(f"{stage}", file=sys.stderr, flush=True)
-
-        def progress(self, document: ProgressDocument) -> None:
-            if document.iteration % 50 == 0 or document.iteration == document.iterations:
-                print(document.model_dump_json(exclude_none=True), file=sys.stderr, flush=True)
-
-    config = TrainConfig.model_validate(dict(run.variant.settings))
-    device = choose_device(config.device)
-    make_rasterizer(device)
-    if device.type == "cuda":
-        torch.zeros(1, device=device)
-    begun = time.time()
-    scene = load_scene(run.capture, config)
-    loaded = time.time()
-    with tempfile.TemporaryDirectory() as folder:
-        outcome = train(
-            scene,
-            config,
-            work_dir=Path(folder),
-            observer=Observer(),
-            schedule=replace(schedule_for(config), **run.variant.constants),
-        )
-        trained = time.time()
-        export(outcome.gaussians, scene, Path(folder) / "point_cloud.ply", frame=config.frame)
-    ended = time.time()
-    evaluation, timings = outcome.evaluation, outcome.timings
-    peak = outcome.peak_gpu_memory_bytes
-    return {
-        "scene": scene_name(run.capture),
-        "what": run.variant.name,
-        "steps": outcome.iterations,
-        "PSNR": evaluation.psnr if evaluation else None,
-        "SSIM": evaluation.ssim if evaluation else None,
-        "Gaussians": len(outcome.gaussians),
-        "steps/s": outcome.iterations_per_second,
-        "peak GB": peak / 1e9 if peak else None,
-        "start": begun - started,
-        "load": loaded - begun,
-        "prepare": timings.prepare,
-        "first step": loaded - started + timings.prepare,
-        "train": timings.train,
-        "evaluate": timings.evaluate,
-        "export": ended - trained,
-        "all": ended - started,
-        "lens": scene.lens,
-        "curve": [
-            (point.iteration, round(point.seconds, 2), point.gaussians, point.psnr)
-            for point in outcome.curve
-            if point.psnr is not None
-        ],
-        "machine": {
-            "gpu": outcome.gpu,
-            "cores": len(os.sched_getaffinity(0)),
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-    }
 
 
 if __name__ == "__main__":
