@@ -158,25 +158,25 @@ def test_a_hostile_model_ends_in_no_lens(tmp_path: Path) -> None:
 def test_the_slopes_are_those_of_the_residuals(tmp_path: Path) -> None:
     model = written(tmp_path, TRUE, points=30)
     tracks = read_tracks(model)
-    view = adjusting._view(model, tracks, TRUE)
-    lenses, points = adjusting._lenses(TRUE), model.points.xyz.copy()
+    view, used = adjusting._view(model, tracks, TRUE)
+    lenses, points = adjusting._lenses(TRUE), model.points.xyz[used].T
 
     def residuals(lenses: np.ndarray, points: np.ndarray) -> np.ndarray:
         return adjusting._residuals(view, lenses, adjusting._project(view, lenses, points)[2])
 
-    by_point, by_lens = adjusting._jacobians(
-        view, lenses, *adjusting._project(view, lenses, points)
-    )
-    for column in range(adjusting.LENS):
+    depths, plane, bent = adjusting._project(view, lenses, points)
+    by_point = adjusting._by_point(view, lenses, depths, plane)
+    by_lens = adjusting._by_lens(view, lenses, plane, bent)
+    for row in range(adjusting.LENS):
         step = np.zeros_like(lenses)
-        step[:, column] = 1e-6
+        step[row] = 1e-6
         slope = (residuals(lenses + step, points) - residuals(lenses - step, points)) / 2e-6
-        np.testing.assert_allclose(by_lens[:, :, column], slope, atol=1e-4)
+        np.testing.assert_allclose(by_lens[:, row], slope, atol=1e-4)
     for axis in range(3):
         step = np.zeros_like(points)
-        step[:, axis] = 1e-6
+        step[axis] = 1e-6
         slope = (residuals(lenses, points + step) - residuals(lenses, points - step)) / 2e-6
-        np.testing.assert_allclose(by_point[:, :, axis], slope, atol=1e-4)
+        np.testing.assert_allclose(by_point[:, axis], slope, atol=1e-4)
 
 
 def test_adjusting_points_alone_leaves_the_lens(tmp_path: Path) -> None:

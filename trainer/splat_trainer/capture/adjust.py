@@ -16,13 +16,15 @@ from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.tracks import Tracks
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 LENS = 7
 """Numbers of a lens: the focal length's factor, cx, cy, k1, k2, p1, p2 (Brown 1971; OpenCV)."""
 
 _STEPS = 15
-_CONVERGED = 1e-5
-"""Share of the cost; a step that gains less is the last."""
+_CONVERGED = 1e-3
+"""Share of the cost; a step that gains less is the last. What Huber's weights go on to gain after
+it moves bonsai's lens by less than a hundredth of a pixel, another draw of points by a tenth."""
 
 _TRIES = 6
 _WORST = 1_000
@@ -30,18 +32,23 @@ _WORST = 1_000
 
 @dataclass(frozen=True)
 class _View:
-    """M observations: world to camera by `rotations` [M, 3, 3] and `translations` [M, 3].
+    """M observations, sorted by point and camera: world to camera by `rotations` [3, 3, M] and
+    `translations` [3, M].
 
-    `camera` [M] and `points` [M] are rows of the adjusted cameras and points; `focal` [C, 2] are
-    the focal lengths that the cameras start from; `xy` [M, 2] is where the points are seen.
+    `camera` [M] and `points` [M] are rows of the adjusted cameras and points; `pair` [M] counts
+    the P different pairs of them, `pair_points` [P] and `pair_cameras` [P]. `focal` [2, C] are the
+    focal lengths that the cameras start from; `xy` [2, M] is where the points are seen.
     """
 
     rotations: Floats
     translations: Floats
-    camera: NDArray[np.int64]
+    camera: Rows
+    points: Rows
+    pair: Rows
+    pair_points: Rows
+    pair_cameras: Rows
     focal: Floats
     xy: Floats
-    points: NDArray[np.int64]
 
 
 def adjust(
@@ -51,18 +58,16 @@ def adjust(
 
     Gives the cameras and the points [N, 3] of the model; points that were not seen stay.
     """
-    view = _view(model, tracks, cameras)
-    used, rows = np.unique(view.points, return_inverse=True)
-    view = replace(view, points=rows.reshape(-1))
-    lenses, points = _lenses(cameras), model.points.xyz[used]
+    view, used = _view(model, tracks, cameras)
+    lenses, points = _lenses(cameras), model.points.xyz[used].T
     errors = _errors(view, lenses, points)
     huber = max(2 * float(np.nanmedian(errors)), 1e-3) if len(errors) else 1.0
     cost, damping = _cost(errors, huber), 1e-4
     for _ in range(_STEPS):
-        system = _System(view, lenses, points, huber)
+        system = _System(view, lenses, points, huber, lens=lens)
         gained = 0.0
         for _ in range(_TRIES):
-            lens_step, point_step = system.solve(damping, lens=lens)
+            lens_step, point_step = system.solve(damping)
             new = lenses + lens_step, points + point_step
             new_cost = _cost(_errors(view, *new), huber)
             if new_cost < cost:
@@ -73,36 +78,52 @@ def adjust(
         if gained < _CONVERGED:
             break
     adjusted = model.points.xyz.copy()
-    adjusted[used] = points
-    return [_camera(camera, row) for camera, row in zip(cameras, lenses, strict=True)], adjusted
+    adjusted[used] = points.T
+    return [_camera(camera, row) for camera, row in zip(cameras, lenses.T, strict=True)], adjusted
 
 
 def reprojection_errors(
     model: ColmapModel, tracks: Tracks, cameras: Sequence[Camera], points: Floats
 ) -> Floats:
-    """Distances, in pixels, between where points are seen and where they should be."""
-    view = _view(model, tracks, cameras)
-    return _errors(view, _lenses(cameras), points)
+    """Distances, in pixels, between where points are seen and where they should be.
+
+    In an order of their own, the same for all `cameras` of the same ids.
+    """
+    view, used = _view(model, tracks, cameras)
+    return _errors(view, _lenses(cameras), points[used].T)
 
 
-def _view(model: ColmapModel, tracks: Tracks, cameras: Sequence[Camera]) -> _View:
-    """What was seen through `cameras`."""
+def _view(model: ColmapModel, tracks: Tracks, cameras: Sequence[Camera]) -> tuple[_View, Rows]:
+    """What was seen through `cameras`, and the rows of the model's points that were."""
     rows = {camera.camera_id: row for row, camera in enumerate(cameras)}
     row_of_image = np.array([rows.get(image.camera_id, -1) for image in model.images])
     tracks = tracks.select(row_of_image[tracks.images] >= 0)
+    used, points = np.unique(tracks.points, return_inverse=True)
+    keys = points.reshape(-1) * len(cameras) + row_of_image[tracks.images]
+    order = np.argsort(keys, kind="stable")
+    pairs, pair = np.unique(keys[order], return_inverse=True)
+    pair_points, pair_cameras = np.divmod(pairs, len(cameras))
     worldtocam = np.linalg.inv(np.stack([image.camtoworld for image in model.images]))
-    return _View(
-        rotations=worldtocam[tracks.images, :3, :3],
-        translations=worldtocam[tracks.images, :3, 3],
-        camera=row_of_image[tracks.images],
-        focal=np.array([(camera.fx, camera.fy) for camera in cameras]),
-        xy=tracks.xy,
-        points=tracks.points,
+    by_image = np.ascontiguousarray(worldtocam.transpose(1, 2, 0))
+    seen = by_image[:, :, tracks.images[order]]
+    pair = pair.reshape(-1)
+    view = _View(
+        rotations=seen[:3, :3],
+        translations=seen[:3, 3],
+        camera=pair_cameras[pair],
+        points=pair_points[pair],
+        pair=pair,
+        pair_points=pair_points,
+        pair_cameras=pair_cameras,
+        focal=np.array([(camera.fx, camera.fy) for camera in cameras]).T,
+        xy=np.ascontiguousarray(tracks.xy[order].T),
     )
+    return view, used
 
 
 def _lenses(cameras: Sequence[Camera]) -> Floats:
-    return np.array([(1.0, camera.cx, camera.cy, *camera.distortion) for camera in cameras])
+    """What is adjusted of the cameras, [7, C]."""
+    return np.array([(1.0, camera.cx, camera.cy, *camera.distortion) for camera in cameras]).T
 
 
 def _camera(camera: Camera, row: Floats) -> Camera:
@@ -118,32 +139,31 @@ def _camera(camera: Camera, row: Floats) -> Camera:
 
 
 def _project(view: _View, lenses: Floats, points: Floats) -> tuple[Floats, Floats, Floats]:
-    """Places in the camera [M, 3], in the undistorted and in the distorted plane [M, 2]."""
-    places = np.einsum("mij,mj->mi", view.rotations, points[view.points]) + view.translations
-    plane = places[:, :2] / places[:, 2:]
-    k1, k2, p1, p2 = lenses[view.camera, 3:].T
-    x, y = plane.T
+    """Depths [M], places in the undistorted and in the distorted plane [2, M]."""
+    places = np.einsum("ijm,jm->im", view.rotations, points[:, view.points]) + view.translations
+    plane = places[:2] / places[2]
+    k1, k2, p1, p2 = lenses[3:, view.camera]
+    x, y = plane
     r2 = x * x + y * y
-    radial = 1 + k1 * r2 + k2 * r2 * r2
+    radial = 1 + (k1 + k2 * r2) * r2
+    across = 2 * x * y
     bent = np.stack(
         [
-            x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
-            y * radial + 2 * p2 * x * y + p1 * (r2 + 2 * y * y),
-        ],
-        axis=1,
+            x * radial + p1 * across + p2 * (r2 + 2 * x * x),
+            y * radial + p2 * across + p1 * (r2 + 2 * y * y),
+        ]
     )
-    return places, plane, bent
+    return places[2], plane, bent
 
 
 def _residuals(view: _View, lenses: Floats, bent: Floats) -> Floats:
-    own = lenses[view.camera]
-    return np.asarray(view.focal[view.camera] * own[:, :1] * bent + own[:, 1:3] - view.xy)
+    factor, *centre = lenses[:3, view.camera]
+    return np.asarray(view.focal[:, view.camera] * factor * bent + centre - view.xy)
 
 
 def _errors(view: _View, lenses: Floats, points: Floats) -> Floats:
-    places, _, bent = _project(view, lenses, points)
-    errors = np.linalg.norm(_residuals(view, lenses, bent), axis=1)
-    return np.where(places[:, 2] > 0, errors, np.nan)
+    depths, _, bent = _project(view, lenses, points)
+    return np.where(depths > 0, np.hypot(*_residuals(view, lenses, bent)), np.nan)
 
 
 def _cost(errors: Floats, huber: float) -> float:
@@ -154,65 +174,68 @@ def _cost(errors: Floats, huber: float) -> float:
 
 
 class _System:
-    """The normal equations at one place: of points [N, 3, 3], of lenses, and between them."""
+    """The normal equations at one place: of points [3, 3, N], and with `lens` of the lenses, too,
+    and between a point and a camera: what all views of the point by that camera add up to.
+    """
 
-    def __init__(self, view: _View, lenses: Floats, points: Floats, huber: float) -> None:
-        places, plane, bent = _project(view, lenses, points)
+    def __init__(
+        self, view: _View, lenses: Floats, points: Floats, huber: float, *, lens: bool
+    ) -> None:
+        depths, plane, bent = _project(view, lenses, points)
         residuals = _residuals(view, lenses, bent)
-        lengths = np.linalg.norm(residuals, axis=1)
-        good = (places[:, 2] > 0) & np.isfinite(lengths)
-        weight = np.where(good, np.minimum(1, huber / np.maximum(lengths, 1e-12)), 0)
-        residuals = np.where(good[:, None], residuals, 0)
-        by_point, by_lens = _jacobians(view, lenses, places, plane, bent)
-        by_point[~good], by_lens[~good] = 0, 0
+        lengths = np.hypot(*residuals)
+        good = (depths > 0) & np.isfinite(lengths)
+        # The root of Huber's weight, as every term is a product of two of these.
+        weight = np.sqrt(np.minimum(1, huber / np.maximum(lengths, 1e-12)))
+        residuals = np.where(good, residuals * weight, 0)
+        by_point = np.where(good, _by_point(view, lenses, depths, plane) * weight, 0)
 
-        self._cameras, count = len(lenses), len(points)
-        self._point = _sums(view.points, count, _products(by_point, weight, by_point))
-        self._point_slope = _sums(view.points, count, _onto(by_point, weight, residuals))
-        self._lens = _sums(view.camera, self._cameras, _products(by_lens, weight, by_lens))
-        self._lens_slope = _sums(view.camera, self._cameras, _onto(by_lens, weight, residuals))
-        # Between a point and a camera: what all views of the point by that camera add up to.
-        pairs, pair = np.unique(view.points * self._cameras + view.camera, return_inverse=True)
-        self._pair_point, self._pair_camera = np.divmod(pairs, self._cameras)
-        between = _products(by_point, weight, by_lens)
-        self._between = _sums(pair.reshape(-1), len(pairs), between)
-
-    def solve(self, damping: float, *, lens: bool) -> tuple[Floats, Floats]:
-        """The step of lenses [C, 7] and of points [N, 3]."""
-        inverse = np.linalg.inv(_damped(self._point, damping))
-        points = -np.einsum("nij,nj->ni", inverse, self._point_slope)
-        lenses = np.zeros((self._cameras, LENS))
+        self._lens, self._cameras, count = lens, lenses.shape[1], points.shape[1]
+        self._point = _sums(view.points, count, _products(by_point, by_point))
+        self._point_slope = _sums(view.points, count, _onto(by_point, residuals))
         if not lens:
-            return lenses, points
+            return
+        by_lens = np.where(good, _by_lens(view, lenses, plane, bent) * weight, 0)
+        self._pair_points, self._pair_cameras = view.pair_points, view.pair_cameras
+        self._between = _sums(view.pair, len(view.pair_points), _products(by_point, by_lens))
+        self._lens_blocks = np.empty((self._cameras, LENS, LENS))
+        self._lens_slope = np.empty((self._cameras, LENS))
+        for row in range(self._cameras):
+            seen = view.camera == row
+            own = by_lens[..., seen]
+            self._lens_blocks[row] = np.einsum("kim,kjm->ij", own, own)
+            self._lens_slope[row] = np.einsum("kim,km->i", own, residuals[:, seen])
+
+    def solve(self, damping: float) -> tuple[Floats, Floats]:
+        """The step of lenses [7, C] and of points [3, N]."""
+        inverse = np.linalg.inv(_damped(np.moveaxis(self._point, -1, 0), damping))
+        inverse = np.ascontiguousarray(np.moveaxis(inverse, 0, -1))
+        points = -np.einsum("ijn,jn->in", inverse, self._point_slope)
+        if not self._lens:
+            return np.zeros((LENS, self._cameras)), points
         size = self._cameras * LENS
         matrix = np.zeros((self._cameras, LENS, self._cameras, LENS))
         every = np.arange(self._cameras)
-        matrix[every, :, every, :] = _damped(self._lens, damping)
-        slope = self._lens_slope.copy()
-        pulled = np.einsum("pij,pjk->pik", inverse[self._pair_point], self._between)
-        np.subtract.at(
-            slope,
-            self._pair_camera,
-            np.einsum("pik,pi->pk", pulled, self._point_slope[self._pair_point]),
-        )
+        matrix[every, :, every, :] = _damped(self._lens_blocks, damping)
+        pulled = np.einsum("ijp,jkp->ikp", inverse[..., self._pair_points], self._between)
+        pull = np.einsum("ikp,ip->kp", pulled, self._point_slope[:, self._pair_points])
+        slope = self._lens_slope - _sums(self._pair_cameras, self._cameras, pull).T
         for one, other in self._pairs_of_pairs():
-            product = np.einsum("pki,pkj->pij", self._between[one], pulled[other])
-            rows, columns = self._pair_camera[one], self._pair_camera[other]
-            blocks = rows * self._cameras + columns
+            product = _products(self._between[..., one], pulled[..., other])
+            blocks = self._pair_cameras[one] * self._cameras + self._pair_cameras[other]
             total = _sums(blocks, self._cameras**2, product)
-            total = total.reshape(self._cameras, self._cameras, LENS, LENS)
-            matrix -= total.transpose(0, 2, 1, 3)
+            total = total.reshape(LENS, LENS, self._cameras, self._cameras)
+            matrix -= total.transpose(2, 0, 3, 1)
         solution = np.linalg.solve(matrix.reshape(size, size), -slope.reshape(size))
-        lenses = np.asarray(solution.reshape(self._cameras, LENS), np.float64)
-        moved = np.einsum("pij,pj->pi", pulled, lenses[self._pair_camera])
-        np.subtract.at(points, self._pair_point, moved)
-        return lenses, points
+        lenses = np.asarray(solution.reshape(self._cameras, LENS).T, np.float64)
+        moved = np.einsum("ijp,jp->ip", pulled, lenses[:, self._pair_cameras])
+        return lenses, points - _sums(self._pair_points, points.shape[1], moved)
 
-    def _pairs_of_pairs(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    def _pairs_of_pairs(self) -> list[tuple[Rows, Rows]]:
         """Pairs of a point's cameras, as rows of `_between`: those n apart in each list at once."""
-        starts = np.asarray(np.searchsorted(self._pair_point, self._pair_point))
+        starts = np.asarray(np.searchsorted(self._pair_points, self._pair_points))
         place = np.arange(len(starts)) - starts
-        counts = np.bincount(self._pair_point)[self._pair_point]
+        counts = np.bincount(self._pair_points)[self._pair_points]
         found = []
         for offset in range(int(counts.max(initial=0))):
             one = np.flatnonzero(offset < counts)
@@ -220,49 +243,49 @@ class _System:
         return found
 
 
-def _jacobians(
-    view: _View, lenses: Floats, places: Floats, plane: Floats, bent: Floats
-) -> tuple[Floats, Floats]:
-    """Of the residuals by points [M, 2, 3] and by lenses [M, 2, 7]."""
-    own = lenses[view.camera]
-    focal = view.focal[view.camera] * own[:, :1]
-    k1, k2, p1, p2 = own[:, 3:].T
-    x, y = plane.T
+def _by_point(view: _View, lenses: Floats, depths: Floats, plane: Floats) -> Floats:
+    """How residuals change with points, [2, 3, M]."""
+    factor, k1, k2, p1, p2 = lenses[[0, 3, 4, 5, 6]][:, view.camera]
+    x, y = plane
     r2 = x * x + y * y
-    radial, slope = 1 + k1 * r2 + k2 * r2 * r2, k1 + 2 * k2 * r2
-    across = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
-    bend = np.empty((len(x), 2, 2))
-    bend[:, 0, 0] = radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x
-    bend[:, 1, 1] = radial + 2 * y * y * slope + 2 * p2 * x + 6 * p1 * y
-    bend[:, 0, 1] = bend[:, 1, 0] = across
-    nearer = np.zeros((len(x), 2, 3))
-    nearer[:, 0, 0] = nearer[:, 1, 1] = 1 / places[:, 2]
-    nearer[:, :, 2] = -plane / places[:, 2:]
-    by_point = focal[:, :, None] * (bend @ nearer @ view.rotations)
-
-    by_lens = np.zeros((len(x), 2, LENS))
-    by_lens[:, :, 0] = view.focal[view.camera] * bent
-    by_lens[:, 0, 1] = by_lens[:, 1, 2] = 1
-    by_lens[:, :, 3] = focal * plane * r2[:, None]
-    by_lens[:, :, 4] = focal * plane * (r2 * r2)[:, None]
-    by_lens[:, :, 5] = focal * np.stack([2 * x * y, r2 + 2 * y * y], axis=1)
-    by_lens[:, :, 6] = focal * np.stack([r2 + 2 * x * x, 2 * x * y], axis=1)
-    return by_point, by_lens
+    radial, slope = 1 + (k1 + k2 * r2) * r2, 2 * (k1 + 2 * k2 * r2)
+    across = x * y * slope + 2 * (p1 * x + p2 * y)
+    along_x = radial + x * x * slope + 2 * p1 * y + 6 * p2 * x
+    along_y = radial + y * y * slope + 2 * p2 * x + 6 * p1 * y
+    by_x, by_y = view.rotations[:2] - plane[:, None] * view.rotations[2]
+    bent = np.stack([along_x * by_x + across * by_y, across * by_x + along_y * by_y])
+    return np.asarray(bent * (view.focal[:, view.camera] * factor / depths)[:, None])
 
 
-def _products(one: Floats, weight: Floats, other: Floats) -> Floats:
-    return np.asarray(np.einsum("mki,m,mkj->mij", one, weight, other, optimize=True))
+def _by_lens(view: _View, lenses: Floats, plane: Floats, bent: Floats) -> Floats:
+    """How residuals change with lenses, [2, 7, M]."""
+    focal = view.focal[:, view.camera]
+    x, y = plane
+    r2, across = x * x + y * y, 2 * x * y
+    slopes = np.zeros((2, LENS, plane.shape[1]))
+    slopes[:, 0] = focal * bent
+    slopes[0, 1] = slopes[1, 2] = 1
+    focal = focal * lenses[0, view.camera]
+    slopes[:, 3] = focal * plane * r2
+    slopes[:, 4] = slopes[:, 3] * r2
+    slopes[:, 5] = focal * (across, r2 + 2 * y * y)
+    slopes[:, 6] = focal * (r2 + 2 * x * x, across)
+    return slopes
 
 
-def _onto(one: Floats, weight: Floats, residuals: Floats) -> Floats:
-    return np.asarray(np.einsum("mki,m,mk->mi", one, weight, residuals, optimize=True))
+def _products(one: Floats, other: Floats) -> Floats:
+    return np.asarray(np.einsum("kim,kjm->ijm", one, other))
 
 
-def _sums(rows: NDArray[np.int64], count: int, values: Floats) -> Floats:
-    """Add up `values` [M, ...] by row."""
-    flat = np.reshape(values, (len(values), -1))
-    columns = [np.bincount(rows, weights=column, minlength=count) for column in flat.T]
-    return np.asarray(np.stack(columns, axis=1).reshape(count, *values.shape[1:]))
+def _onto(one: Floats, residuals: Floats) -> Floats:
+    return np.asarray(np.einsum("kim,km->im", one, residuals))
+
+
+def _sums(rows: Rows, count: int, values: Floats) -> Floats:
+    """Add up `values` [..., M] by row."""
+    flat = np.reshape(values, (-1, len(rows)))
+    sums = [np.bincount(rows, weights=line, minlength=count) for line in flat]
+    return np.asarray(np.reshape(sums, (*values.shape[:-1], count)))
 
 
 def _damped(matrices: Floats, damping: float) -> Floats:
