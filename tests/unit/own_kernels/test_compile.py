@@ -1,75 +1,148 @@
-"""Every Triton kernel compiles for the GPUs of now, without one: to machine code, by ptxas."""
+"""Every Triton kernel, compiled for the GPUs of now without one, is found by launches on one."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from splat_trainer.kernels.ingredients import OwnIngredients
+from splat_trainer.kernels.manifest import Manifest
+from splat_trainer.kernels.own.archive import ARCHIVE
+from splat_trainer.kernels.own.build import build_own_kernels
+from splat_trainer.kernels.own.fill import fill
+from splat_trainer.kernels.own.no_gpu import write_driver_library
+from splat_trainer.kernels.store import Store
+from splat_trainer.train import compile_own_kernels
+
 pytest.importorskip("triton", reason="Triton is not installed")
+pytestmark = pytest.mark.skipif(
+    not shutil.which("gcc") or not (Path(sysconfig.get_path("include")) / "Python.h").exists(),
+    reason="no C compiler, or no headers of Python",
+)
 
-ARCHITECTURES = (80, 89, 90)
-FLOATS = {"image", "target", "weights", "sums", "slopes", "parts", "blurred", "gradient"}
-POINTERS = {
-    **dict.fromkeys([*FLOATS, "rates", "means2d", "conics", "opacities"], "*fp32"),
-    **{f"{name}{i}": "*fp32" for i in range(5) for name in ("leaf", "gradient", "first", "second")},
-    **dict.fromkeys(["radii", "first", "extent", "areas", "depths", "owners"], "*i32"),
-    **{"visible": "*u8", "ends": "*i64", "keys": "*i32"},
-    **dict.fromkeys(["scale", "ssim_weight", "c1", "c2"], "fp32"),
-    **dict.fromkeys(["beta2", "share1", "share2", "epsilon"], "fp32"),
-}
-"""The arguments' types by name; the others are constants, in capitals, and whole numbers."""
+ARCHITECTURES = ("8.0", "8.9", "9.0+PTX")
+KERNELS = 15
+"""For each: Adam of 4 degrees for all rows and for visible ones, 4 of the loss, 3 of pairs."""
+
+LAUNCHES = """
+import contextlib, json, sys
+import torch
+import triton.backends.nvidia.driver as nvidia
+from triton.compiler import ASTSource
+from splat_trainer.kernels.own.no_gpu import compile_for
+from splat_trainer.kernels.self_check import DisagreementError
+from splat_trainer.optimize import adam_step, losses
+from splat_trainer.rasterize import tile_pairs
+
+compiled = []
+make_ir, build = ASTSource.make_ir, nvidia._build
+
+def counted_ir(source, *args, **kwargs):
+    compiled.append(source.name)
+    return make_ir(source, *args, **kwargs)
+
+def counted_build(name, *args, **kwargs):
+    compiled.append(name)
+    return build(name, *args, **kwargs)
+
+ASTSource.make_ir, nvidia._build = counted_ir, counted_build
+compile_for(int(sys.argv[1]))
+wrong = contextlib.suppress(DisagreementError)  # nothing is computed
+pairs = tile_pairs._fused()
+if "all" in sys.argv:
+    for degree in range(4):
+        for visible_only in (False, True):
+            for count in (1, 16, 333):
+                with wrong:
+                    step = adam_step._fused()
+                    adam_step.check_fused(
+                        step, "cpu", visible_only=visible_only, count=count, degree=degree
+                    )
+    step(*([torch.ones(size) for size in ((2, 3), (2, 4), (2, 3), (2,), (2, 16, 3))],) * 4,
+         torch.ones(9), betas=(0.9**4, 0.999**4), epsilon=2e-15)
+    with wrong:
+        losses.check_fused(losses._fused(), "cpu")
+    store = torch.zeros(100_000, dtype=torch.uint8)
+    for height, width, offset in ((1, 1, 0), (16, 16, 1), (48, 96, 3), (37, 51, 8), (1, 16, 0)):
+        target = store[offset : offset + height * width * 3].view(height, width, 3)
+        losses._fused()(torch.zeros(height, width, 3), target, ssim_weight=0.0)
+    for bits in (15, 16, 20, 31, 32):
+        for count in (1, 16, 300):
+            with wrong:
+                tile_pairs.check_fused(pairs, "cpu", bits=bits, count=count)
+for tile, columns in ((8, 1), (16, 16)):
+    pairs.boxes(torch.ones(4, 2), torch.ones(4, 2).int(), tile=tile, columns=columns, rows=columns)
+print(json.dumps(compiled))
+"""
+"""Launches as trainings do, of all kinds of sizes and places in memory, and counts compilations."""
 
 
-def compile_for(kernel: Any, constants: dict[str, Any], architecture: int, **types: str) -> bytes:
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
+class Built:
+    """A build, and the store it is in."""
 
-    names = [name for name in kernel.arg_names if name not in constants]
-    signature = {name: {**POINTERS, **types}.get(name, "i32") for name in names}
-    compiled = triton.compile(
-        ASTSource(kernel, signature, constants), target=GPUTarget("cuda", architecture, 32)
-    )
-    binary: bytes = compiled.asm["cubin"]
-    return binary
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(folder / "store")
+        self.store.root.mkdir()
+        self.manifest = self.again()
+        self.folder = self.store.folder(self.manifest.key)
+        self.driver = write_driver_library(folder / "driver")
 
+    def again(self) -> Manifest:
+        compiler = compile_own_kernels.__name__
+        return build_own_kernels(self.store, ARCHITECTURES, compiler, os.environ)[0]
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    def fill(self, folder: Path, gpu: tuple[int, int] = (9, 0)) -> str | None:
+        environ = {"SPLAT_KERNELS_DIR": str(self.store.root), "HOME": str(folder)}
+        return fill({**environ, "TRITON_CACHE_DIR": str(folder / "triton")}, gpu)
 
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_adam(architecture: int) -> None:
-    from splat_trainer.optimize.adam_kernel import _adam
-
-    constants = {"SH": 48, "BLOCK": 512}
-    for visible in (False, True):
-        assert compile_for(_adam, {**constants, "VISIBLE": visible}, architecture)
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_pairs_of_gaussian_and_tile(architecture: int) -> None:
-    from splat_trainer.rasterize import tile_pairs as twin
-    from splat_trainer.rasterize.interface import ALPHA_THRESHOLD
-    from splat_trainer.rasterize.tile_pairs_kernel import _HALVINGS, _boxes, _fill
-
-    assert compile_for(_boxes, {"BLOCK": 256}, architecture)
-    constants = {
-        **{"NEAREST": twin.NEAREST, "FURTHEST": twin.FURTHEST, "BLOCK": 256},
-        **{"THRESHOLD": ALPHA_THRESHOLD, "SLACK": twin.SLACK, "HALVINGS": _HALVINGS},
-    }
-    for bits, keys in ((20, "*i32"), (32, "*i64")):
-        assert compile_for(_fill, {**constants, "WIDE": bits >= 32}, architecture, keys=keys)
+    def compiled_by_launches(self, folder: Path, *arguments: str) -> list[str]:
+        """Names of what a process compiles; its cache is in the folder."""
+        environ = {**os.environ, **self.driver, "TRITON_CACHE_DIR": str(folder / "triton")}
+        done = subprocess.run(
+            [sys.executable, "-c", LAUNCHES, *arguments],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        compiled: list[str] = json.loads(done.stdout)
+        return compiled
 
 
-@pytest.mark.parametrize("target", ["*fp32", "*u8"])
-def test_the_image_loss(target: str) -> None:
-    from splat_trainer.optimize import fused_image_loss as loss
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return Built(tmp_path_factory.mktemp("own"))
 
-    along = {"STEP": 3, "WINDOW": 11, "BLOCK": 256}
-    down = {"WINDOW": 11, "BLOCK": 256}
-    assert compile_for(loss._sums_along_rows, along, 90, target=target)
-    assert compile_for(loss._loss_and_slopes, down, 90, target=target)
-    assert compile_for(loss._blur_along_rows, along, 90)
-    assert compile_for(loss._gradient, down, 90, target=target)
+
+def test_all_of_them_compile_to_machine_code(built: Built) -> None:
+    assert (built.folder / "build.log").read_text() == ""
+    with zipfile.ZipFile(built.folder / ARCHIVE) as archive:
+        names = archive.namelist()
+    assert sum(name.endswith(".cubin") for name in names) == len(ARCHITECTURES) * KERNELS
+    assert any(name.endswith("/cuda_utils.so") for name in names)
+    assert isinstance(built.manifest.ingredients, OwnIngredients)
+    assert built.manifest.ingredients.architectures == ("8.0", "8.9", "9.0")
+
+
+def test_launches_with_a_filled_cache_compile_nothing(built: Built, tmp_path: Path) -> None:
+    assert built.fill(tmp_path) == built.manifest.key
+    assert built.compiled_by_launches(tmp_path, "90", "all") == []
+
+
+def test_launches_for_another_gpu_compile_for_it(built: Built, tmp_path: Path) -> None:
+    assert built.fill(tmp_path, (8, 6)) is None
+    assert built.fill(tmp_path, (9, 0)) == built.manifest.key
+    assert built.compiled_by_launches(tmp_path, "86") == ["_boxes"]
+
+
+def test_a_build_that_is_there_is_not_made_again(built: Built) -> None:
+    before = (built.folder / ARCHIVE).stat()
+    assert built.again() == built.manifest
+    assert (built.folder / ARCHIVE).stat() == before

@@ -40,8 +40,8 @@ class Builder:
     def __init__(self, architectures: tuple[str, ...], environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._extension: Extension = installed_gsplat()
-        cuda = any(path.suffix == ".cu" for path in self._extension.sources)
-        self._toolchain: Toolchain = find_toolchain(environ, cuda=cuda)
+        self.for_gpus = any(path.suffix == ".cu" for path in self._extension.sources)
+        self._toolchain: Toolchain = find_toolchain(environ, cuda=self.for_gpus)
         self.ingredients = Ingredients.of(
             runtime_here(self._extension), architectures, self._toolchain.identity
         )

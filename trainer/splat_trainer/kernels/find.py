@@ -7,7 +7,7 @@ from pathlib import Path
 from splat_trainer.contract import KernelsSource
 from splat_trainer.kernels.architectures import Capability, native_to, run_on
 from splat_trainer.kernels.extension import LIBRARY
-from splat_trainer.kernels.ingredients import Runtime
+from splat_trainer.kernels.ingredients import Ingredients, Runtime
 from splat_trainer.kernels.manifest import Manifest, RefusedError
 from splat_trainer.kernels.store import Entry, Store
 
@@ -53,9 +53,10 @@ class Search:
         if entry.manifest is None:
             self.refusals.append(f"{entry.key}: {entry.refused}")
             return False
-        if entry.manifest.ingredients.misfit(self._runtime):
-            return False  # of another image, which is no fault
-        return self._gpu is None or run_on(entry.manifest.ingredients.architectures, self._gpu)
+        made_of = entry.manifest.ingredients
+        if not isinstance(made_of, Ingredients) or made_of.misfit(self._runtime):
+            return False  # of our own kernels, or of another image, which is no fault
+        return self._gpu is None or run_on(made_of.architectures, self._gpu)
 
     def _preference(self, entry: Entry) -> tuple[bool, float]:
         """Machine code of this very GPU before what its driver would have to compile."""

@@ -6,7 +6,8 @@ worse, load and compute wrongly.
 
 import hashlib
 import json
-from typing import Self
+import re
+from typing import Self, TypeAlias
 
 from pydantic import Field
 
@@ -40,9 +41,7 @@ class Ingredients(Document):
     @property
     def key(self) -> str:
         """The content key: the name of the folder that holds the build."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
-        return f"{self.runtime.extension}-{self.runtime.version}-{digest}".lower()
+        return f"{self.runtime.extension}-{self.runtime.version}-{_digest(self)}".lower()
 
     @classmethod
     def of(cls, runtime: Runtime, architectures: tuple[str, ...], compiler: str) -> Self:
@@ -56,3 +55,29 @@ class Ingredients(Document):
             if ours != theirs:
                 return f"built for {name} {theirs}, here is {ours}"
         return None
+
+
+class OwnIngredients(Document):
+    """All that decides what our own Triton kernels, compiled, are good for.
+
+    Triton's cache knows more exactly what fits: what this leaves out costs time, never more.
+    """
+
+    own_sources_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    triton: str = Field(max_length=64)
+    python: str = Field(max_length=64, description="Binary interface: cpython-312-x86_64-...")
+    architectures: tuple[str, ...] = Field(max_length=32)
+
+    @property
+    def key(self) -> str:
+        """The content key: the name of the folder that holds the build."""
+        version = re.sub(r"[^a-z0-9.+-]", "-", self.triton.lower())
+        return f"triton-{version}-{_digest(self)}"
+
+
+AnyIngredients: TypeAlias = Ingredients | OwnIngredients
+
+
+def _digest(ingredients: AnyIngredients) -> str:
+    text = json.dumps(ingredients.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

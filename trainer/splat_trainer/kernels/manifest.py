@@ -17,7 +17,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from splat_trainer.contract.model import Document
 from splat_trainer.kernels.extension import LIBRARY
-from splat_trainer.kernels.ingredients import Ingredients
+from splat_trainer.kernels.ingredients import AnyIngredients, Ingredients
+from splat_trainer.kernels.own.archive import ARCHIVE, ARCHIVE_LIMIT
 
 NAME = "manifest.json"
 
@@ -43,7 +44,7 @@ class Manifest(Document):
 
     version: int = Field(1, ge=1, le=1, description="Of this layout.")
     key: str
-    ingredients: Ingredients
+    ingredients: AnyIngredients
     files: tuple[BuiltFile, ...] = Field(min_length=1, max_length=64)
     build_seconds: float = Field(ge=0, allow_inf_nan=False)
 
@@ -54,8 +55,9 @@ class Manifest(Document):
         names = [file.name for file in self.files]
         if len(set(names)) != len(names) or NAME in names:
             raise ValueError("a file is listed twice")
-        if LIBRARY not in names:  # which would be loaded unread
-            raise ValueError(f"it does not list {LIBRARY}")
+        loaded = LIBRARY if isinstance(self.ingredients, Ingredients) else ARCHIVE
+        if loaded not in names:  # which would be loaded unread
+            raise ValueError(f"it does not list {loaded}")
         return self
 
     @property
@@ -64,7 +66,7 @@ class Manifest(Document):
         return sum(file.bytes for file in self.files)
 
     @classmethod
-    def describe(cls, ingredients: Ingredients, files: list[Path], build_seconds: float) -> Self:
+    def describe(cls, ingredients: AnyIngredients, files: list[Path], build_seconds: float) -> Self:
         """Make the manifest of files that a build has made."""
         return cls(
             key=ingredients.key,
@@ -114,6 +116,20 @@ def verify(folder: Path, manifest: Manifest) -> None:
                     )
                 if _digest_of(opened) != file.sha256:
                     raise RefusedError(f"{file.name} is damaged: its SHA-256 is not its manifest's")
+
+
+def verified_archive(folder: Path, manifest: Manifest) -> bytes:
+    """Read a build's archive; what is given is what was compared with the manifest.
+
+    Raises:
+        RefusedError: it is missing, is no file, is too large, or differs.
+    """
+    with _opened(folder) as inside:
+        content = _read(inside, ARCHIVE, ARCHIVE_LIMIT)
+    listed = next((file.sha256 for file in manifest.files if file.name == ARCHIVE), None)
+    if hashlib.sha256(content).hexdigest() != listed:
+        raise RefusedError(f"{ARCHIVE} is damaged: its SHA-256 is not its manifest's")
+    return content
 
 
 @contextlib.contextmanager

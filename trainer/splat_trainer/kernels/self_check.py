@@ -1,8 +1,8 @@
 """Kernels of our own are used only where they were seen to be right.
 
-Each is compiled, run once on small random input and compared with its twin in plain PyTorch,
-when a process first wants it. One that fails in any way is told of in one line, and its twin
-does the work: slower, and the same.
+Each is compiled, or found compiled (own/fill.py), run once on small random input and compared
+with its twin in plain PyTorch, when a process first wants it. One that fails in any way is told of
+in one line, and its twin does the work: slower, and the same.
 """
 
 import logging
@@ -13,6 +13,8 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
+
+from splat_trainer.kernels.own.fill import fill_for_this_gpu
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ def use_if_right(
         started = time.monotonic()
         kernel: Kernel | None = None
         why = ""
+        fill_for_this_gpu()
         try:
             kernel = make()
             check(kernel)

@@ -1,7 +1,8 @@
 """The cache's folder: one folder a key, each whole or not there.
 
 ```
-<root>/<key>/manifest.json, gsplat_cuda.so, build.log    a build
+<root>/<key>/manifest.json, gsplat_cuda.so, build.log    a build of gsplat's kernels
+<root>/<key>/manifest.json, triton.zip, build.log        one of our own (own/)
 <root>/.new-<key>-<nonce>/                               one that is being put there
 <root>/.old-<key>-<nonce>/                               one that is on its way out
 <root>/.lease-<key>.<number>                             who builds a key (lease.py)
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from splat_trainer.contract.kernels import KEY_PATTERN
-from splat_trainer.kernels.ingredients import Ingredients
+from splat_trainer.kernels.ingredients import AnyIngredients
 from splat_trainer.kernels.manifest import NAME, Manifest, RefusedError, read_manifest, verify
 
 _MOST_ENTRIES = 10_000
@@ -83,7 +84,7 @@ class Store:
         with contextlib.suppress(OSError):
             os.utime(self.folder(key) / NAME)
 
-    def put(self, ingredients: Ingredients, files: list[Path], build_seconds: float) -> Manifest:
+    def put(self, ingredients: AnyIngredients, files: list[Path], build_seconds: float) -> Manifest:
         """Put a build in its place, all of it at once; a sound one that is there stays.
 
         Raises:

@@ -1,6 +1,7 @@
 """`splat-trainer kernels`: compiled CUDA kernels in a cache, built, checked, listed, collected."""
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,8 +21,13 @@ from splat_trainer.kernels.architectures import parse_architectures
 from splat_trainer.kernels.build import Builder
 from splat_trainer.kernels.collect import collect
 from splat_trainer.kernels.compile import CompileError
+from splat_trainer.kernels.ingredients import OwnIngredients
 from splat_trainer.kernels.manifest import RefusedError
+from splat_trainer.kernels.own.build import build_own_kernels
 from splat_trainer.kernels.store import Entry, Store
+from splat_trainer.train import compile_own_kernels
+
+logger = logging.getLogger(__name__)
 
 
 def run(invocation: Invocation) -> int:
@@ -61,11 +67,16 @@ def _build(invocation: Invocation, store: Store) -> int:
 def _built(invocation: Invocation, store: Store) -> KernelsDocument:
     arguments = invocation.arguments
     architectures = parse_architectures(arguments.architectures)
-    build = Builder(architectures, invocation.environ).into(store)
+    builder = Builder(architectures, invocation.environ)
+    build = builder.into(store)
     manifest = build.manifest
+    own, own_told = None, ""
+    if builder.for_gpus:
+        own, own_told = _own_built(store, architectures, invocation.environ)
     removed: tuple[str, ...] = ()
     if arguments.max_bytes is not None:
-        removed = collect(store, arguments.max_bytes, {manifest.key, *arguments.in_use})
+        kept = {manifest.key, *([own] if own else []), *arguments.in_use}
+        removed = collect(store, arguments.max_bytes, kept)
     done = "compiled" if build.built else "compiled before"
     healed = f"; it replaces one that could not be used: {build.healed}" if build.healed else ""
     return KernelsDocument(
@@ -76,8 +87,25 @@ def _built(invocation: Invocation, store: Store) -> KernelsDocument:
         build_seconds=manifest.build_seconds,
         cache_bytes=store.bytes(),
         removed=removed,
-        message=f"{done} for {' '.join(architectures)}{healed}",
+        message=f"{done} for {' '.join(architectures)}{healed}{own_told}",
     )
+
+
+def _own_built(
+    store: Store, architectures: tuple[str, ...], environ: Mapping[str, str]
+) -> tuple[str | None, str]:
+    """Compile the trainer's own kernels as well; gives their key, if any, and what is told.
+
+    That they are not there fails nothing: trainings compile them in seconds.
+    """
+    try:
+        compiler = compile_own_kernels.__name__
+        manifest, built = build_own_kernels(store, architectures, compiler, environ)
+    except (TrainerError, OSError) as error:
+        why = error.message if isinstance(error, TrainerError) else str(error)
+        logger.warning("each training will compile the trainer's own kernels: %s", why)
+        return None, f"; not the trainer's own: {why}"
+    return manifest.key, f"; the trainer's own {'compiled' if built else 'compiled before'}, too"
 
 
 def _verify(invocation: Invocation, store: Store) -> int:
@@ -124,8 +152,12 @@ def _shown(entry: Entry) -> str:
     if entry.manifest is None:
         return entry.refused or ""
     ingredients = entry.manifest.ingredients
+    if isinstance(ingredients, OwnIngredients):
+        made_with = f"triton {ingredients.triton}"
+    else:
+        made_with = f"torch {ingredients.runtime.torch}"
     return (
-        f"{' '.join(ingredients.architectures)}  torch {ingredients.runtime.torch}  "
+        f"{' '.join(ingredients.architectures)}  {made_with}  "
         f"built in {entry.manifest.build_seconds:.0f} s"
     )
 
@@ -135,13 +167,17 @@ def _listed(entry: Entry) -> dict[str, object]:
     if entry.manifest is None:
         return known | {"refused": entry.refused}
     ingredients = entry.manifest.ingredients
-    return known | {
+    known |= {
         "architectures": list(ingredients.architectures),
+        "buildSeconds": entry.manifest.build_seconds,
+    }
+    if isinstance(ingredients, OwnIngredients):
+        return known | {"triton": ingredients.triton, "python": ingredients.python}
+    return known | {
         "torch": ingredients.runtime.torch,
         "cuda": ingredients.runtime.cuda,
         "python": ingredients.runtime.python,
         "compiler": ingredients.compiler,
-        "buildSeconds": entry.manifest.build_seconds,
     }
 
 

@@ -1,4 +1,4 @@
-"""Whether the trainer's own kernels compile here and compute what they should."""
+"""Whether our own kernels compile, or are found compiled, and compute what they should."""
 
 from splat_trainer.cli.diagnosis.finding import Finding, Verdict
 from splat_trainer.contract import TrainerError
@@ -13,6 +13,7 @@ def look_at_own_kernels() -> Finding:
     """
     import torch  # noqa: PLC0415 - seconds, and it may be missing
 
+    from splat_trainer.kernels.own.fill import fill_for_this_gpu  # noqa: PLC0415
     from splat_trainer.rasterize.choose import make_rasterizer  # noqa: PLC0415 - imports torch
     from splat_trainer.train.own_kernels import check_own_kernels, told  # noqa: PLC0415
 
@@ -22,4 +23,6 @@ def look_at_own_kernels() -> Finding:
     except TrainerError as error:
         return Finding(_NAME, Verdict.FAULT, error.message)
     all_used = all(kernel.in_use for kernel in kernels)
-    return Finding(_NAME, Verdict.OK if all_used else Verdict.NOTE, told(kernels))
+    found = fill_for_this_gpu()
+    where = f"compiled before: {found}" if found else "compiled here"
+    return Finding(_NAME, Verdict.OK if all_used else Verdict.NOTE, f"{told(kernels)}, {where}")
