@@ -9,7 +9,8 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 _BYTES_A_PIXEL = 32
 """What decoding, undistorting and shrinking take at once: the image three times, its four 16-bit
-lanes, and sums in floats while it shrinks."""
+lanes, and sums in floats while it shrinks. The words of half a million pixels that resampling has
+in hand, 12 MB, come on top."""
 
 
 def available_bytes(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:

@@ -61,7 +61,7 @@ def read_photo(path: Path, mask_path: Path | None, camera: Camera) -> Photo:
         if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
             picture = picture.convert("RGBA")
             mask = np.asarray(picture.getchannel("A")) >= 128
-        rgb = np.asarray(picture.convert("RGB"))
+        rgb = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
     if mask_path is not None:
         drawn = _read_mask(mask_path, rgb.shape[:2])
         mask = drawn if mask is None else mask & drawn
