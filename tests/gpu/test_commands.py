@@ -36,3 +36,22 @@ def test_a_training_tells_its_memory_and_its_splat_measures_the_same_again(
     assert main(["eval", str(out / "point_cloud.ply"), "--data", data, "--json"]) == ExitCode.DONE
     again = json.loads(capsys.readouterr().out)
     assert abs(again["psnr"] - result["psnr"]) < 0.02
+
+
+def test_a_training_has_its_kernels_ready_when_its_steps_begin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_synthetic_capture(tmp_path / "capture")
+    run = ["train", "--data", str(tmp_path / "capture"), "--output", str(tmp_path / "out")]
+    assert main([*run, "--iterations=20", "--progress=lines", "--device=cuda"]) == ExitCode.DONE
+    told = capsys.readouterr()
+    lines = [json.loads(line) for line in told.out.splitlines()]
+    stages = list(dict.fromkeys(line["stage"] for line in lines))
+    begun = ["Fetching", "Loading", "Training", "Evaluating", "Exporting"]
+    assert [stage for stage in stages if stage != "Compiling"] == begun
+    assert "Compiling" not in stages or stages[2] == "Compiling"  # only where it is waited for
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["kernels"]["source"]
+    assert told.err.count("kernels of our own: ") == 1
+    seconds = json.loads((tmp_path / "out" / "metrics.json").read_text())["seconds"]
+    assert 0 < sum(seconds.values()) <= result["totalSeconds"]

@@ -36,7 +36,7 @@ def write_images(archive: Path, site: Path, kernels: Path) -> None:
             Image(reference, (base, own), _entry_point(module), environment, "10001:10001")
             for reference, module in (
                 (OPERATOR, "splat_operator.runtime.main"),
-                (TRAINER, "splat_trainer.cli.main"),
+                (TRAINER, "splat_trainer.cli.process"),
             )
         ]
         write_archive(archive, images)

@@ -11,7 +11,7 @@ import torch
 
 from splat_trainer.contract import TrainerError, environment
 from splat_trainer.contract.result import Reason
-from splat_trainer.kernels.ensure import ensure_kernels
+from splat_trainer.kernels.ensure import ensure_kernels, load_kernels
 from splat_trainer.kernels.extension import LIBRARY
 from splat_trainer.kernels.load import load_library
 from tests.unit.kernels.stand_in import SOURCE
@@ -58,6 +58,18 @@ def test_without_kernels_and_without_a_gpu_that_is_what_it_says(
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(TrainerError, match="no GPU to compile"):
         ensure_kernels()
+
+
+def test_what_would_have_to_be_compiled_is_not_loaded_and_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(environment.KERNELS_DIR, str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_kernels() is None
+    monkeypatch.setenv(environment.KERNELS_ON_MISS, "fail")
+    with pytest.raises(TrainerError) as caught:
+        load_kernels()
+    assert caught.value.reason is Reason.KERNELS_NOT_FOUND
 
 
 def test_gsplat_finds_the_library_that_was_loaded_by_path(tmp_path: Path) -> None:

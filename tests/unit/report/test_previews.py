@@ -13,7 +13,9 @@ from tests.unit.report import runs
 def test_a_preview_holds_the_photo_left_of_the_render(tmp_path: Path) -> None:
     photo = np.full((48, 64, 3), (200, 10, 10), dtype=np.uint8)
     render = np.full((48, 64, 3), (10, 10, 200), dtype=np.uint8)
-    PreviewWriter(tmp_path / "previews", ["a.png"]).add("a.png", photo, render)
+    writer = PreviewWriter(tmp_path / "previews", ["a.png"])
+    writer.add("a.png", photo, render)
+    writer.previews()
     [file] = (tmp_path / "previews").iterdir()
     pixels = np.asarray(Image.open(file), dtype=int)
     assert np.abs(pixels[:, :60] - (200, 10, 10)).max() < 12
@@ -25,8 +27,8 @@ def test_only_a_handful_is_written(tmp_path: Path) -> None:
     writer = PreviewWriter(tmp_path, names, count=5)
     for name in names:
         writer.add(name, runs.photo(1), runs.photo(2))
-    assert len(list(tmp_path.iterdir())) == 5
     kept = [preview.name for preview in writer.previews()]
+    assert len(list(tmp_path.iterdir())) == 5
     assert (kept[0], kept[-1], len(kept)) == ("000.jpg", "039.jpg", 5)
 
 
@@ -37,6 +39,15 @@ def test_a_large_view_is_shrunk_for_the_page_alone(tmp_path: Path) -> None:
     (tmp_path / "embedded.jpg").write_bytes(preview.render)
     assert Image.open(tmp_path / "embedded.jpg").size == (900, 450)
     assert Image.open(tmp_path / "0000-large.jpg").size == (4_008, 1_000)
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_the_end(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    writer = PreviewWriter(taken, ["a.png"])
+    writer.add("a.png", runs.photo(1), runs.photo(2))
+    with pytest.raises(FileExistsError):
+        writer.previews()
 
 
 @given(st.text(min_size=1, max_size=300))

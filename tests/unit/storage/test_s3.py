@@ -35,6 +35,17 @@ def test_a_capture_under_a_prefix_is_fetched_whole(s3: S3Server, tmp_path: Path)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
+def test_whoever_is_told_of_bytes_can_end_the_fetching(s3: S3Server, tmp_path: Path) -> None:
+    upload(s3, {f"images/{number:03}.jpg": bytes(100) for number in range(60)})
+
+    def refuse(done: int, total: int) -> None:
+        raise TrainerError(Reason.NO_GPU, "it would be of no use")
+
+    with pytest.raises(TrainerError, match="of no use"):
+        fetch_capture("s3://captures", tmp_path, on_bytes=refuse)
+    assert len(list(tmp_path.rglob("*.jpg"))) < 60
+
+
 def test_a_fetched_capture_loads(s3: S3Server, tmp_path: Path) -> None:
     write_small_capture(s3.root / "captures")
     scene = load_scene(fetch_capture("s3://captures", tmp_path), TrainConfig())

@@ -1,7 +1,5 @@
 """`python -m splat_trainer.cli` is `splat-trainer`."""
 
-import sys
+from splat_trainer.cli.process import main
 
-from splat_trainer.cli.main import main
-
-sys.exit(main())
+main()

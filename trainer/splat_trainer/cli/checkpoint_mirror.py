@@ -5,7 +5,7 @@ import threading
 
 from splat_trainer.cli.checkpoints import Checkpoints
 from splat_trainer.contract import TrainerError
-from splat_trainer.train.checkpoint import newest_checkpoint
+from splat_trainer.train.checkpoint_files import newest_checkpoint
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from splat_trainer.contract import TrainerError, layout
 from splat_trainer.contract.environment import Place
 from splat_trainer.storage import Output, open_output
 from splat_trainer.storage.location import parse_location
-from splat_trainer.train.checkpoint import is_checkpoint, newest_checkpoint
+from splat_trainer.train.checkpoint_files import is_checkpoint, newest_checkpoint
 
 logger = logging.getLogger(__name__)
 

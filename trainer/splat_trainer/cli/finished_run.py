@@ -20,6 +20,7 @@ def metrics_of(
     start_seconds: float,
     fetch_seconds: float,
     load_seconds: float,
+    get_ready_seconds: float,
     export_seconds: float,
 ) -> Metrics:
     """Gather what a training measured; `source` is the capture as it was named."""
@@ -37,7 +38,7 @@ def metrics_of(
             start=start_seconds,
             fetch=fetch_seconds,
             load=load_seconds,
-            prepare=timings.prepare,
+            prepare=get_ready_seconds + timings.prepare,
             train=timings.train,
             evaluate=timings.evaluate,
             checkpoint=timings.checkpoint,

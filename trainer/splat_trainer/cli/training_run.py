@@ -8,6 +8,7 @@ from splat_trainer.capture.scene import Scene
 from splat_trainer.cli.checkpoint_mirror import CheckpointMirror
 from splat_trainer.cli.checkpoints import Checkpoints
 from splat_trainer.cli.finished_run import metrics_of, report_of, summary_of
+from splat_trainer.cli.getting_ready import GettingReady
 from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.outputs import Outputs
 from splat_trainer.cli.progress.reporter import Reporters
@@ -26,12 +27,9 @@ from splat_trainer.contract import (
 from splat_trainer.distributed.crew import Leader
 from splat_trainer.kernels.ensure import kernels_used
 from splat_trainer.report.metrics import Metrics
-from splat_trainer.report.page import render_page
 from splat_trainer.report.previews import PreviewWriter
 from splat_trainer.storage import Output, fetch_capture
-from splat_trainer.train.checkpoint import newest_checkpoint, step_of
-from splat_trainer.train.export import export
-from splat_trainer.train.loop import train
+from splat_trainer.train.checkpoint_files import newest_checkpoint, step_of
 from splat_trainer.train.outcome import ExportSummary, TrainOutcome
 
 logger = logging.getLogger(__name__)
@@ -44,6 +42,8 @@ class TrainingRun:
         self,
         invocation: Invocation,
         config: TrainConfig,
+        *,
+        getting_ready: GettingReady,
         output: Output,
         checkpoints: Checkpoints,
         workspace: Workspace,
@@ -57,6 +57,7 @@ class TrainingRun:
         self._interruption = invocation.interruption
         self._record = invocation.record
         self._config = config
+        self._getting_ready = getting_ready
         self._output = output
         self._checkpoints = checkpoints
         self._workspace = workspace
@@ -68,7 +69,9 @@ class TrainingRun:
     def result(self) -> ResultDocument:
         """Do it all; raises TrainerError (Interrupted) where a checkpoint is all that is left."""
         self._start_seconds = self._record.seconds()
-        scene = self._load()
+        with self._getting_ready.device_first():
+            scene = self._load()
+        self._get_ready()
         previews = PreviewWriter(
             self._workspace.work / layout.PREVIEWS, [view.name for view in scene.test_views]
         )
@@ -79,6 +82,8 @@ class TrainingRun:
         self._reporters.stage(Stage.EXPORTING)
         exported = self._export(outcome, scene)
         metrics = self._metrics(outcome, exported, scene)
+        from splat_trainer.report.page import render_page  # noqa: PLC0415 - not before the steps
+
         page = render_page(report_of(metrics, self._config, outcome, previews.previews()))
         if not self._workspace.local:
             self._reporters.stage(Stage.UPLOADING)
@@ -100,8 +105,9 @@ class TrainingRun:
                 self._data,
                 self._workspace.scratch,
                 endpoint=self._endpoint,
-                on_bytes=self._reporters.fetched,
+                on_bytes=self._fetched,
             )
+        self._getting_ready.check_device()
         self._reporters.stage(Stage.LOADING)
         with self._watch("load"):
             scene = load_scene(folder, self._config)
@@ -116,7 +122,18 @@ class TrainingRun:
         )
         return scene
 
+    def _fetched(self, done: int, total: int) -> None:
+        self._getting_ready.check_device()  # without one, no more has to be fetched
+        self._reporters.fetched(done, total)
+
+    def _get_ready(self) -> None:
+        """Wait for what is made ready beside loading, if it takes longer."""
+        with self._watch("get ready"):
+            self._getting_ready.wait(lambda: self._reporters.stage(Stage.COMPILING))
+
     def _train(self, scene: Scene, previews: PreviewWriter) -> TrainOutcome:
+        from splat_trainer.train.loop import train  # noqa: PLC0415 - imports torch
+
         checkpoint = self._checkpoint()
         mirror = CheckpointMirror(self._checkpoints)
         if self._config.checkpoint_interval and not self._checkpoints.local:
@@ -196,6 +213,8 @@ class TrainingRun:
         )
 
     def _export(self, outcome: TrainOutcome, scene: Scene) -> ExportSummary:
+        from splat_trainer.train.export import export  # noqa: PLC0415 - imports torch
+
         with self._watch("export"):
             exported = export(
                 outcome.gaussians,
@@ -217,5 +236,6 @@ class TrainingRun:
             start_seconds=self._start_seconds,
             fetch_seconds=self._watch.seconds("fetch"),
             load_seconds=self._watch.seconds("load"),
+            get_ready_seconds=self._watch.seconds("get ready"),
             export_seconds=self._watch.seconds("export"),
         )

@@ -1,22 +1,24 @@
 """How the ranks of a training come together: rank 0 leads, the others do as it does."""
 
+from __future__ import annotations
+
 import contextlib
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Protocol
-
-import torch
+from typing import TYPE_CHECKING, Protocol
 
 from splat_trainer.capture.scene import Scene
 from splat_trainer.contract import Reason, ResultDocument, TrainConfig, TrainerError
 from splat_trainer.distributed import leash
 from splat_trainer.distributed.exchange import Exchange, PeerLost
 from splat_trainer.distributed.rank import Rank, failure_told, leader_is_ending
-from splat_trainer.distributed.replicas import Replicas, join
 from splat_trainer.distributed.shared_scene import read_scene, write_scene
 from splat_trainer.optimize.schedule import Schedule
+
+if TYPE_CHECKING:
+    import torch
 
 _WORD_SECONDS = 5.0
 """How long rank 0 waits for word of why another is gone."""
@@ -64,6 +66,9 @@ class Leader:
 
     def assemble(self, begin: Begin, device: torch.device) -> Exchange:
         """See `Crew`."""
+        # Not above: rank 0 leads from before it has read the capture, and that waits for no torch.
+        from splat_trainer.distributed.replicas import Replicas, join  # noqa: PLC0415
+
         for follower in self._followers:
             try:
                 follower.send(begin)
@@ -112,6 +117,8 @@ class Follower:
 
     def assemble(self, begin: Begin, device: torch.device) -> Exchange:
         """See `Crew`."""
+        from splat_trainer.distributed.replicas import Replicas, join  # noqa: PLC0415
+
         join(self._rank)
         rope = leash.Follower(self._leader, last=begin.config.iterations)
         return Replicas(self._rank.rank, self.size, device, rope)

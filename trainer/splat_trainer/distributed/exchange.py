@@ -1,11 +1,14 @@
 """What the replicas of one splat have to tell each other while they are trained."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:  # whoever loads a capture does not wait for PyTorch
+    from torch import Tensor
 
-from splat_trainer.gaussians.gaussians import Gaussians
+    from splat_trainer.gaussians.gaussians import Gaussians
 
 
 class PeerLost(Exception):  # noqa: N818 - what happened, not whose error it is

@@ -47,16 +47,33 @@ def kernels_used() -> KernelsUse | None:
     return _used
 
 
+def load_kernels() -> KernelsUse | None:
+    """Load gsplat's kernels, if they are anywhere; None where they have to be compiled first.
+
+    Raises:
+        TrainerError: KernelsNotFound, where nothing may be compiled.
+    """
+    return _kernels(may_compile=False)
+
+
 def ensure_kernels() -> KernelsUse:
     """Load or compile gsplat's kernels; the first call does it, later ones return at once.
 
     Raises:
         TrainerError: KernelsNotFound, KernelsNotCompiled, or what keeps them from being kept.
     """
+    use = _kernels(may_compile=True)
+    assert use  # noqa: S101 - compiled, if nothing else
+    return use
+
+
+def _kernels(*, may_compile: bool) -> KernelsUse | None:
     global _used  # noqa: PLW0603 - a process loads its kernels once
     if _used is None:
         started = time.monotonic()
-        use = _make_ready(os.environ)
+        use = _make_ready(os.environ, may_compile=may_compile)
+        if use is None:
+            return None
         # Its words go to standard output, which may be a stream of JSON lines.
         with contextlib.redirect_stdout(sys.stderr):
             backend = importlib.import_module("gsplat.cuda._backend")
@@ -93,7 +110,7 @@ def find_kernels(search: Search, environ: Mapping[str, str]) -> Iterator[Found]:
     yield from search.through(places.private_folder(environ) / "kernels", KernelsSource.CACHE)
 
 
-def _make_ready(environ: Mapping[str, str]) -> KernelsUse:
+def _make_ready(environ: Mapping[str, str], *, may_compile: bool) -> KernelsUse | None:
     if MODULE in sys.modules:  # whoever started this process has loaded them
         return KernelsUse(source=KernelsSource.FOLDER, seconds=0)
     policy = on_miss(environ)
@@ -102,6 +119,8 @@ def _make_ready(environ: Mapping[str, str]) -> KernelsUse:
     for found in find_kernels(search, environ):
         if _loads(found.library, search.refusals):
             return KernelsUse(source=found.source, key=found.key, seconds=0)
+    if policy == "compile" and not may_compile:
+        return None
     named = places.named_store(environ)
     why = f"{named} was passed over: {search.why_not()}"[:_WHY_LENGTH] if named else None
     for refusal in search.refusals:

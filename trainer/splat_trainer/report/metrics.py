@@ -20,7 +20,11 @@ class Seconds(Document):
     start: float = Field(description="From process start to the command.")
     fetch: float = Field(description="Getting the capture: near zero for a local folder.")
     load: float = Field(description="Reading, undistorting and normalising the capture.")
-    prepare: float = Field(description="Kernels, upload of the images, initial Gaussians.")
+    prepare: float = Field(
+        description="From the loaded capture to the first step: what was waited for of PyTorch and "
+        "the kernels, which are made ready while the capture loads; upload of the images; initial "
+        "Gaussians."
+    )
     train: float = Field(description="The training loop alone.")
     evaluate: float
     checkpoint: float

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,36 +32,42 @@ class Preview:
 class PreviewWriter:
     """Takes photo and render of every held-out view; keeps and writes those that were chosen.
 
-    The chosen ones are spread evenly over `names`, first and last included.
+    The chosen ones are spread evenly over `names`, first and last included. They are encoded and
+    written beside whoever renders the next.
     """
 
     def __init__(self, folder: Path, names: Sequence[str], count: int = PREVIEW_COUNT) -> None:
         self._folder = folder
         self._files = {name: _file_name(index, name) for index, name in spread(names, count)}
-        self._previews: dict[str, Preview] = {}
+        self._encoder = ThreadPoolExecutor(1, "previews")
+        self._previews: dict[str, Future[Preview]] = {}
 
     def add(self, name: str, photo: Pixels, render: Pixels) -> None:
-        """Write `<folder>/<name>.jpg`, photo left, render right; both [H, W, 3] uint8.
+        """Have `<folder>/<name>.jpg` written, photo left, render right; both [H, W, 3] uint8."""
+        if name in self._files:
+            self._previews[name] = self._encoder.submit(self._write, name, photo, render)
+
+    def previews(self) -> tuple[Preview, ...]:
+        """What was kept, in the order of the names, once all of it is written.
 
         Raises OSError where the folder cannot be written.
         """
-        if name not in self._files:
-            return
+        return tuple(
+            self._previews[name].result() for name in self._files if name in self._previews
+        )
+
+    def _write(self, name: str, photo: Pixels, render: Pixels) -> Preview:
         self._folder.mkdir(parents=True, exist_ok=True)
         gap = np.full((photo.shape[0], _GAP, 3), 255, dtype=np.uint8)
         beside = np.concatenate((photo, gap, render), axis=1)
         (self._folder / self._files[name]).write_bytes(_jpeg(Image.fromarray(beside), 92))
-        self._previews[name] = Preview(
+        return Preview(
             name=name,
             width=photo.shape[1],
             height=photo.shape[0],
             photo=_embedded(photo),
             render=_embedded(render),
         )
-
-    def previews(self) -> tuple[Preview, ...]:
-        """What was kept, in the order of the names."""
-        return tuple(self._previews[name] for name in self._files if name in self._previews)
 
 
 def spread(names: Sequence[str], count: int) -> list[tuple[int, str]]:

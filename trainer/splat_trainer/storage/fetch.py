@@ -21,7 +21,7 @@ from splat_trainer.storage.location import (
 )
 
 OnFetched = Callable[[int, int], None]
-"""Told how many bytes have come, and of how many."""
+"""Told how many bytes have come, and of how many; what it raises ends the fetching."""
 
 FILES_AT_ONCE = 8
 FILE_LIMIT = 100_000

@@ -2,7 +2,6 @@
 
 import errno
 import pickle
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,14 @@ from splat_trainer.contract.result import Reason
 from splat_trainer.gaussians.atomic_file import atomic_file
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.storage.fault import local_fault
+from splat_trainer.train.checkpoint_files import (
+    checkpoint_name,
+    checkpoints_in,
+    newest_checkpoint,
+)
 from splat_trainer.train.observer import CurvePoint
 
 _FORMAT = "splat-trainer checkpoint 1"
-_NAME = re.compile(r"checkpoint_\d{7}\.pt")
 _UNREADABLE = (
     *(AttributeError, EOFError, IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError),
     pickle.UnpicklingError,
@@ -50,7 +53,7 @@ class Checkpoint:
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
     """Write a checkpoint, whole or not at all, then remove the older ones."""
-    path = folder / f"checkpoint_{checkpoint.step:07d}.pt"
+    path = folder / checkpoint_name(checkpoint.step)
     document = {
         "format": _FORMAT,
         "step": checkpoint.step,
@@ -82,26 +85,6 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
             f"cannot write {path}: {_first_line(error)}: free space there, then try again",
         ) from error
     return path
-
-
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint of the latest step in a folder, None where there is none."""
-    return max(checkpoints_in(folder), key=lambda path: path.name, default=None)
-
-
-def checkpoints_in(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, which may hold what is none of ours, and need not be there."""
-    return [path for path in folder.glob("checkpoint_*.pt") if is_checkpoint(path.name)]
-
-
-def is_checkpoint(name: str) -> bool:
-    """Whether a file's name is one that `save_checkpoint` gives."""
-    return _NAME.fullmatch(name) is not None
-
-
-def step_of(path: Path) -> int:
-    """The step that a checkpoint's name tells."""
-    return int(path.stem.rpartition("_")[2])
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -116,8 +116,6 @@ class _Run:
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
         with self._watch.measure("prepare"):
-            if self._device.type == "cuda":
-                self._observer.stage(Stage.COMPILING)
             self._rasterizer: Rasterizer = make_rasterizer(self._device)
             # The others begin when there are kernels, so that not each compiles its own.
             if crew:

@@ -1,15 +1,20 @@
 """What a training and an evaluation give back."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from splat_trainer.capture.scene import View
-from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.train.observer import CurvePoint
+
+if TYPE_CHECKING:  # whoever loads a capture does not wait for PyTorch
+    from splat_trainer.gaussians.gaussians import Gaussians
 
 RenderSink = Callable[[View, NDArray[np.uint8]], None]
 """Gets every held-out view with its render, [H, W, 3] uint8, as it is evaluated."""
@@ -37,7 +42,8 @@ class Evaluation:
 class Timings:
     """Seconds by what they were spent on; they do not overlap.
 
-    `prepare` is all before the first step: kernels, upload of images, initial Gaussians.
+    `prepare` is all before the first step: upload of images, initial Gaussians, and kernels
+    that nobody has made ready before.
     `train` is the loop alone, without evaluations and checkpoints.
     """
 

@@ -54,6 +54,8 @@ def run(invocation: Invocation) -> ExitCode:
             previews.add(view.name, view.image, image) if previews else None
         ),
     )
+    if previews:
+        previews.previews()  # have all been written
     document = EvaluationDocument(
         psnr=evaluation.psnr,
         ssim=evaluation.ssim,

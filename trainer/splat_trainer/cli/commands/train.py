@@ -3,6 +3,7 @@
 import logging
 
 from splat_trainer.cli.checkpoints import checkpoints_of, open_checkpoint_place
+from splat_trainer.cli.getting_ready import GettingReady
 from splat_trainer.cli.interruption import Interruption
 from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.outputs import send_result_to
@@ -11,7 +12,6 @@ from splat_trainer.cli.training_run import TrainingRun
 from splat_trainer.cli.workspace import open_workspace
 from splat_trainer.contract import ExitCode, ProgressDocument, Stage
 from splat_trainer.storage import open_output
-from splat_trainer.train.device import choose_device
 
 logger = logging.getLogger(__name__)
 
@@ -19,12 +19,14 @@ logger = logging.getLogger(__name__)
 def run(invocation: Invocation) -> ExitCode:
     """Train, and put everything where it was asked for.
 
-    What can be wrong is found in the order of what it costs to find: the settings, the output,
+    What can be wrong is told in the order of what it costs to find: the settings, the output,
     the GPU, and only then the capture.
     """
     arguments = invocation.arguments
     config = invocation.config()
     invocation.formats()  # unknown ones are refused before anything is done
+    getting_ready = GettingReady(config)
+    getting_ready.start()
     reporters = open_reporters(
         arguments.progress,
         arguments.progress_file,
@@ -36,10 +38,17 @@ def run(invocation: Invocation) -> ExitCode:
         output = open_output(arguments.output, endpoint=arguments.endpoint_url)
         invocation.record.send_to(send_result_to(output))
         elsewhere = open_checkpoint_place(arguments.checkpoints, arguments.endpoint_url)
-        choose_device(config.device)
         with open_workspace(arguments.output) as workspace:
             checkpoints = checkpoints_of(arguments.checkpoints, elsewhere, output, workspace)
-            run = TrainingRun(invocation, config, output, checkpoints, workspace, reporters)
+            run = TrainingRun(
+                invocation,
+                config,
+                getting_ready=getting_ready,
+                output=output,
+                checkpoints=checkpoints,
+                workspace=workspace,
+                reporters=reporters,
+            )
             result = run.result()
     finally:
         reporters.close()

@@ -74,7 +74,7 @@ def _program(
         # There is no home: ranks would not find in it what one of them compiles for all.
         environ["XDG_CACHE_HOME"] = str(temporary)
     # -P: nothing is imported from whatever folder the user stands in.
-    this = [sys.executable, "-P", "-m", "splat_trainer.cli.rank_process"]
+    this = [sys.executable, "-P", "-m", "splat_trainer.cli"]
     verbose = ["--verbose"] if invocation.arguments.verbose else []
     return Program([*this, *invocation.argv], [*this, *verbose, "worker"], environ)
 

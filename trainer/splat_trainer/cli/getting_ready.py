@@ -1,0 +1,78 @@
+"""What takes seconds and needs no capture, done in a thread while the capture is fetched and read.
+
+So the main thread imports nothing that imports PyTorch before it has read the capture: it would
+wait for this thread's imports. (tests/unit/cli/test_getting_ready.py holds it to that.)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from splat_trainer.contract import TrainConfig
+
+if TYPE_CHECKING:
+    import torch
+
+
+class GettingReady:
+    """Imports PyTorch, finds the device, has its kernels loaded, compiled and checked.
+
+    What is wrong with the device is told before what is wrong with the capture, and that before
+    what is wrong with kernels, whichever is known first.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+        self._device: Future[torch.device] = Future()
+        self._whole: Future[bool] = Future()
+
+    def start(self) -> None:
+        """Begin. Nobody waits for the thread at the end of the process (cli/process.py)."""
+        threading.Thread(target=self._run, name="getting-ready", daemon=True).start()
+
+    def check_device(self) -> None:
+        """Raise what is wrong with the device, if that is known by now."""
+        if self._device.done():
+            self._device.result()
+
+    @contextmanager
+    def device_first(self) -> Iterator[None]:
+        """Have a failure of the block wait until the device is known, and be its failure if any."""
+        try:
+            yield
+        except Exception:
+            self._device.result()
+            raise
+
+    def wait(self, on_kernels: Callable[[], None]) -> None:
+        """Wait until all is ready; `on_kernels` is called if that is for kernels.
+
+        Kernels of gsplat's that nobody has compiled yet are compiled here: a signal, which the
+        main thread gets, then ends the compiler.
+        """
+        device = self._device.result()
+        ready = self._whole.done() and self._whole.result()
+        if device.type == "cuda" and not ready:
+            on_kernels()
+        if not self._whole.result():
+            from splat_trainer.train.ready import make_ready  # noqa: PLC0415 - imports torch
+
+            make_ready(self._config, device, may_compile=True)
+
+    def _run(self) -> None:
+        try:
+            from splat_trainer.train.device import choose_device  # noqa: PLC0415 - imports torch
+
+            device = choose_device(self._config.device)
+            self._device.set_result(device)
+            from splat_trainer.train import loop, ready  # noqa: F401, PLC0415
+
+            self._whole.set_result(ready.make_ready(self._config, device, may_compile=False))
+        except BaseException as error:
+            for future in (self._device, self._whole):
+                if not future.done():
+                    future.set_exception(error)
