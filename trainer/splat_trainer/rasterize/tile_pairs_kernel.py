@@ -76,8 +76,8 @@ def launch_all_variants() -> None:
     for bits in (twin.WIDE - 1, twin.WIDE):
         fill(
             *(means2d, conics, opacities, opacities, corners, corners, ends),
-            **{"tile": 8, "columns": 1, "tiles": 1, "capacity": 1, "bits": bits},
-        )
+            tile=8, columns=1, tiles=1, capacity=1, bits=bits,
+        )  # fmt: skip
 
 
 @triton.jit(do_not_specialize=["count", "columns", "rows", "side"])
