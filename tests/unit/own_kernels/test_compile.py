@@ -79,7 +79,7 @@ class Built:
         self.store.root.mkdir()
         self.manifest = self.again()
         self.folder = self.store.folder(self.manifest.key)
-        self.driver = write_driver_library(folder / "driver")
+        self.driver = write_driver_library(folder / "driver", os.environ)
 
     def again(self) -> Manifest:
         compiler = compile_own_kernels.__name__

@@ -55,7 +55,7 @@ def _compile_into(
         folder = Path(scratch)
         cache, archive, log = folder / "cache", folder / ARCHIVE, folder / LOG
         try:
-            surroundings = write_driver_library(folder / "driver")
+            surroundings = write_driver_library(folder / "driver", environ)
             done = subprocess.run(
                 [sys.executable, "-m", compiler, *numbers],
                 env={

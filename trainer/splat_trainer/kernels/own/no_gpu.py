@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ _FUNCTION = re.compile(r"\bcu[A-Z]\w*")
 _MOST_SHARED_MEMORY = 1 << 30
 
 
-def write_driver_library(folder: Path) -> dict[str, str]:
+def write_driver_library(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Write a libcuda.so.1 whose every function does nothing; gives the variables that choose it.
 
     What Triton compiles by C asks for the real one by this name, where it is loaded later.
@@ -31,11 +32,13 @@ def write_driver_library(folder: Path) -> dict[str, str]:
     source, library = folder / "nothing.c", folder / "libcuda.so.1"
     names = sorted(set(_FUNCTION.findall(_text_of_triton())))
     source.write_text("".join(f"int {name}(void) {{ return 0; }}\n" for name in names))
-    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang") or "cc"
+    path = environ.get("PATH")
+    found = (shutil.which(name, path=path) for name in ("gcc", "clang", "cc"))
+    compiler = environ.get("CC") or next(filter(None, found), "cc")
     command = [compiler, "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", str(library)]
     subprocess.run([*command, str(source)], check=True, capture_output=True, timeout=60)
     (folder / "libcuda.so").symlink_to(library.name)
-    others = os.environ.get("LD_LIBRARY_PATH", "")
+    others = environ.get("LD_LIBRARY_PATH", "")
     return {
         LIBRARY_FOLDER: str(folder),
         "LD_LIBRARY_PATH": f"{folder}{os.pathsep}{others}" if others else str(folder),
