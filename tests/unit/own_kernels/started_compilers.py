@@ -1,8 +1,11 @@
 """Which compilers a process starts: Triton's for machine code, and C's for launchers."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
+
+_COMPILER = re.compile("ptxas|gcc|cc|c\\+\\+|clang|ld")
 
 
 def started_compilers() -> list[str]:
@@ -11,7 +14,9 @@ def started_compilers() -> list[str]:
 
     def hook(event: str, details: tuple[Any, ...]) -> None:
         if event == "subprocess.Popen" and "--version" not in details[1]:
-            names.append(Path(str(details[1][0])).name)
+            name = Path(str(details[1][0])).name
+            if _COMPILER.match(name):
+                names.append(name)
 
     sys.addaudithook(hook)
     return names

@@ -114,7 +114,7 @@ def test_all_of_them_compile_to_machine_code(built: Built) -> None:
     with zipfile.ZipFile(built.folder / ARCHIVE) as archive:
         names = archive.namelist()
     assert sum(name.endswith(".cubin") for name in names) == len(ARCHITECTURES) * KERNELS
-    assert any(name.endswith("/cuda_utils.so") for name in names)
+    assert any("/cuda_utils." in name for name in names)
     assert isinstance(built.manifest.ingredients, OwnIngredients)
     assert built.manifest.ingredients.architectures == ("8.0", "8.9", "9.0")
 

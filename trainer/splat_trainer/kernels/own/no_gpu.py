@@ -18,6 +18,9 @@ LIBRARY_FOLDER = "TRITON_LIBCUDA_PATH"
 
 _FUNCTION = re.compile(r"\bcu[A-Z]\w*")
 _MOST_SHARED_MEMORY = 1 << 30
+_ATTRIBUTE = "cuFuncGetAttribute"
+_ANSWER = f"int {_ATTRIBUTE}(int *number) {{ *number = 1024; return 0; }}\n"
+"""Of threads in a block, which later versions of Triton ask for: what every GPU can have."""
 
 
 def write_driver_library(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -30,8 +33,9 @@ def write_driver_library(folder: Path, environ: Mapping[str, str]) -> dict[str, 
     """
     folder.mkdir()
     source, library = folder / "nothing.c", folder / "libcuda.so.1"
-    names = sorted(set(_FUNCTION.findall(_text_of_triton())))
-    source.write_text("".join(f"int {name}(void) {{ return 0; }}\n" for name in names))
+    names = sorted(set(_FUNCTION.findall(_text_of_triton())) - {_ATTRIBUTE})
+    silent = "".join(f"int {name}(void) {{ return 0; }}\n" for name in names)
+    source.write_text(_ANSWER + silent)
     path = environ.get("PATH")
     found = (shutil.which(name, path=path) for name in ("gcc", "clang", "cc"))
     compiler = environ.get("CC") or next(filter(None, found), "cc")
