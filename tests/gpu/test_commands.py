@@ -1,6 +1,8 @@
 """The commands on a GPU: what doctor finds, and what a training tells of the GPU's memory."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,17 @@ def test_a_training_has_its_kernels_ready_when_its_steps_begin(
     assert told.err.count("kernels of our own: ") == 1
     seconds = json.loads((tmp_path / "out" / "metrics.json").read_text())["seconds"]
     assert 0 < sum(seconds.values()) <= result["totalSeconds"]
+
+
+def test_the_context_that_the_driver_is_woken_for_is_the_one_that_pytorch_takes() -> None:
+    program = (
+        "import ctypes; from splat_trainer.kernels.driver import wake_driver; "
+        "wake_driver().join(); driver = ctypes.CDLL('libcuda.so.1'); "
+        "flags, active = ctypes.c_uint(), ctypes.c_int(); "
+        "driver.cuDevicePrimaryCtxGetState(0, ctypes.byref(flags), ctypes.byref(active)); "
+        "print(active.value); import torch; print(int(torch.ones(3, device='cuda').sum()))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert told.stdout.split() == ["1", "3"], told.stderr

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from splat_trainer.contract import TrainConfig
+from splat_trainer.kernels.driver import wake_driver
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,9 @@ class GettingReady:
         self._whole: Future[bool] = Future()
 
     def start(self) -> None:
-        """Begin. Nobody waits for the thread at the end of the process (cli/process.py)."""
+        """Begin. Nobody waits for the threads at the end of the process (cli/process.py)."""
+        if self._config.device != "cpu":
+            wake_driver()
         threading.Thread(target=self._run, name="getting-ready", daemon=True).start()
 
     def check_device(self) -> None:
