@@ -16,7 +16,8 @@ _OTHER_CACHES = {
 }
 """Caches of other compilers, by the variables that name their folders. Their writers trust a
 folder to be of one machine and one user (CUDA's driver locks files in it, Triton and inductor
-load what they find there unverified), so they are never put on a shared volume."""
+load what they find there unverified), so they are never put on a shared volume. Triton's is filled
+from one, with what was verified (own/fill.py)."""
 
 
 def image_store() -> Path:
