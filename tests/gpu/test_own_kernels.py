@@ -112,7 +112,7 @@ def test_lists_of_a_fixed_size_draw_what_gsplats_own_draw(
         gradients = gradients_of(rendering, pull, gaussians)
         found.append([rendering.colors.detach(), rendering.alphas.detach(), *gradients])
         found[-1].append(rendering.means2d_gradients(absolute=absgrad))
-    agree(found[0], found[1], relative=5e-3)  # near ties in depth may change places
+    agree(found[0], found[1], relative=1e-2)  # near ties in depth may change places
     room.fetch()
     torch.cuda.synchronize()
     assert room.capacity == room_for(room.most)

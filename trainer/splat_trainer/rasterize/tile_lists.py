@@ -12,7 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from splat_trainer.rasterize.tile_pairs import WIDE, PairFunctions, pair_functions_for
+from splat_trainer.rasterize.tile_pairs import (
+    LOWEST,
+    WIDE,
+    PairFunctions,
+    pair_functions_for,
+)
 
 SMALL_TILE, TILE = 8, 16
 """Sides of a tile in pixels, as gsplat's kernels are called with.
@@ -22,7 +27,7 @@ what passes them by; a warp of a tile of 16 looks at 16x2 through the list of al
 """
 
 _LARGEST_TILE_BITS = 14
-"""With more, too few of 31 bits are left for the depth, and keys take 64."""
+"""With more, too few of 32 bits are left for the depth, and keys take 64."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +119,10 @@ def key_bits(tiles: int) -> int:
     """Bits of a sorting key that are for the depth; the others are for the tile.
 
     A key is int32 where the image is small enough for that, and int64 where more than
-    31 bits are needed.
+    32 bits are needed.
     """
     tile_bits = tiles.bit_length()
-    return 31 - tile_bits if tile_bits <= _LARGEST_TILE_BITS else WIDE
+    return WIDE - tile_bits if tile_bits <= _LARGEST_TILE_BITS else WIDE
 
 
 @functools.lru_cache(maxsize=64)
@@ -126,6 +131,7 @@ def _borders(
 ) -> tuple[Tensor, Tensor]:
     """The least key of each tile, and which tiles are of the image."""
     tiles = torch.arange(columns * (rows + 1), dtype=torch.int64)
-    starts = (tiles << bits).clamp_max(torch.iinfo(dtype).max).to(dtype)
+    lowest = LOWEST if dtype == torch.int32 else 0
+    starts = ((tiles << bits) + lowest).clamp_max(torch.iinfo(dtype).max).to(dtype)
     mask = (tiles < columns * rows).view(rows + 1, columns)
     return starts.to(device), mask.to(device)

@@ -1,6 +1,7 @@
 """Pairs of Gaussian and tile as sorting keys, in plain PyTorch; the twin of `tile_pairs_kernel.py`.
 
 A key holds the tile in its upper bits and the depth, as the bits of a float, in its lower ones.
+A key of 32 bits begins at the lowest int32, so that its sign is a bit like the others.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ FURTHEST = 0x47000000
 
 WIDE = 32
 """Bits of the depth from which keys are int64."""
+
+LOWEST = -(1 << 31)
+"""What is added to keys of 32 bits."""
 
 SLACK = 1e-3
 """Of sigma: what rounding may hide at the very edge of a Gaussian is drawn."""
@@ -129,7 +133,8 @@ def fill(
     near = depths[owner].float().view(torch.int32).long().clamp(NEAREST, FURTHEST) - NEAREST
     key = ((row * columns + column) << bits) + (near >> depth_shift(bits))
     key = torch.where(drawn, key, tiles << bits)
-    return key.to(torch.int32 if bits < WIDE else torch.int64), owner.to(torch.int32)
+    key = (key + LOWEST).to(torch.int32) if bits < WIDE else key
+    return key, owner.to(torch.int32)
 
 
 def depth_shift(bits: int) -> int:

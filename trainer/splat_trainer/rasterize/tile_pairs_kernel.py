@@ -57,7 +57,7 @@ def fill(
         means2d.contiguous(), conics.contiguous(), opacities.contiguous(),
         depths.contiguous().view(torch.int32), first, extent, ends, keys, owners,
         len(ends), capacity, columns, tiles, tile, bits, twin.depth_shift(bits),
-        NEAREST=twin.NEAREST, FURTHEST=twin.FURTHEST,
+        NEAREST=twin.NEAREST, FURTHEST=twin.FURTHEST, LOWEST=twin.LOWEST,
         THRESHOLD=ALPHA_THRESHOLD, SLACK=twin.SLACK,
         HALVINGS=_HALVINGS, WIDE=bits >= twin.WIDE, BLOCK=_BLOCK,
     )  # fmt: skip
@@ -108,7 +108,7 @@ def _boxes(
 def _fill(
     means2d, conics, opacities, depths, first, extent, ends, keys, owners,
     count, capacity, columns, tiles, side, bits, shift,
-    NEAREST: tl.constexpr, FURTHEST: tl.constexpr,
+    NEAREST: tl.constexpr, FURTHEST: tl.constexpr, LOWEST: tl.constexpr,
     THRESHOLD: tl.constexpr, SLACK: tl.constexpr,
     HALVINGS: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -159,6 +159,8 @@ def _fill(
     tile = tl.where(drawn, row * columns + column, tiles)
     near = tl.where(drawn, near, 0)
     if WIDE:
-        tile = tile.to(tl.int64)
-    tl.store(keys + pair, (tile << bits) + near, mask=inside)
+        key = (tile.to(tl.int64) << bits) + near
+    else:  # the highest bit of the tile falls on the sign, and is turned as adding LOWEST does
+        key = ((tile << bits) + near) ^ LOWEST
+    tl.store(keys + pair, key, mask=inside)
     tl.store(owners + pair, owner, mask=inside)
