@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from splat_trainer.contract import TrainConfig
 from splat_trainer.kernels.driver import wake_driver
+from splat_trainer.kernels.own.wake import wake_triton
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,7 @@ class GettingReady:
         """Begin. Nobody waits for the threads at the end of the process (cli/process.py)."""
         if self._config.device != "cpu":
             wake_driver()
+            wake_triton()
         threading.Thread(target=self._run, name="getting-ready", daemon=True).start()
 
     def check_device(self) -> None:

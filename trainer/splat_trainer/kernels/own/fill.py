@@ -17,6 +17,7 @@ from splat_trainer.kernels.ingredients import OwnIngredients
 from splat_trainer.kernels.manifest import RefusedError, verified_archive
 from splat_trainer.kernels.own.archive import ArchiveError, unpack
 from splat_trainer.kernels.own.identity import own_ingredients
+from splat_trainer.kernels.own.wake import wake_triton
 from splat_trainer.kernels.store import Store
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ def fill_for_this_gpu() -> str | None:
 
     if not torch.cuda.is_available():
         return None
+    wake_triton().join()
     try:
         return fill(os.environ, torch.cuda.get_device_capability())
     except Exception as error:  # the kernels are then compiled, as without a cache
