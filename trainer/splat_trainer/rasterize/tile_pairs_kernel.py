@@ -158,9 +158,8 @@ def _fill(
     near = (tl.minimum(tl.maximum(depth, NEAREST), FURTHEST) - NEAREST) >> shift
     tile = tl.where(drawn, row * columns + column, tiles)
     near = tl.where(drawn, near, 0)
-    if WIDE:
-        key = (tile.to(tl.int64) << bits) + near
-    else:  # the highest bit of the tile falls on the sign, and is turned as adding LOWEST does
-        key = ((tile << bits) + near) ^ LOWEST
+    key = (tile.to(tl.int64 if WIDE else tl.int32) << bits) + near
+    if not WIDE:  # the highest bit of the tile falls on the sign, and is turned as by adding
+        key = key ^ LOWEST
     tl.store(keys + pair, key, mask=inside)
     tl.store(owners + pair, owner, mask=inside)
