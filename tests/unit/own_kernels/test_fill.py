@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from splat_trainer.contract import KernelsSource
+from splat_trainer.kernels.collect import collect
 from splat_trainer.kernels.find import Search
 from splat_trainer.kernels.ingredients import Ingredients, OwnIngredients
 from splat_trainer.kernels.own.archive import ARCHIVE, ArchiveError, pack, unpack
@@ -178,3 +179,11 @@ def test_the_command_lists_and_verifies_them(tmp_path: Path) -> None:
     assert "8.6 9.0  triton " in listed
     assert json.loads(told)["builds"][0]["architectures"] == ["8.6", "9.0"]
     assert sound == f"{key}  sound"
+
+
+def test_a_cache_that_is_made_smaller_keeps_them_longest(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    old = put(store.root, tmp_path / "old", of={"triton": "0.1"})
+    gsplats = builds.put(store, tmp_path / "scratch", content=bytes(9000)).key
+    assert collect(store, store.bytes() - 1, set()) == (gsplats,)
+    assert collect(store, 0, set()) == (old,)
