@@ -139,13 +139,18 @@ class Camera:
 
     def pixels_from_rays(self, rays: NDArray[np.float64]) -> NDArray[np.float64]:
         """Project `rays` [..., 3], in the camera's frame with z > 0, to pixels [..., 2]."""
-        uv = rays[..., :2] / rays[..., 2:]
+        return self.pixels_from_plane(rays[..., :2] / rays[..., 2:])
+
+    def pixels_from_plane(self, uv: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Project the rays (u, v, 1) of `uv` [..., 2] to pixels [..., 2]."""
         if self.model.base == "equidistant":
             r = np.linalg.norm(uv, axis=-1, keepdims=True)
             safe = np.where(r < 1e-12, 1.0, r)
             uv = uv * np.where(r < 1e-12, 1.0, np.arctan(safe) / safe)
         distorted = self.model.distort(uv, self.distortion)
-        return np.asarray(distorted * (self.fx, self.fy) + (self.cx, self.cy))
+        # One by one: numpy is slow along an axis of two.
+        x, y = distorted[..., 0] * self.fx + self.cx, distorted[..., 1] * self.fy + self.cy
+        return np.stack([x, y], axis=-1)
 
     def rays_from_pixels(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the rays [..., 3] with z = 1 that `pixels` [..., 2] see; NaN where there is none."""

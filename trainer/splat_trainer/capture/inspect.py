@@ -13,7 +13,7 @@ from splat_trainer.capture.fit_lens import fit_lens
 from splat_trainer.capture.folders import IMAGE_SUFFIXES, CaptureFolders, find_folders
 from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.pixels import Photo, read_photo
-from splat_trainer.capture.sources import Source, find_sources, read_all
+from splat_trainer.capture.sources import Source, find_sources, read_all, stored_size
 from splat_trainer.capture.undistort import undistorted_camera
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.failure import shown
@@ -72,7 +72,8 @@ def inspect_capture(folder: Path) -> CaptureReport:
     folders = find_folders(folder)
     model = read_model(folders.model)
     sources, absent = find_sources(model, folders)
-    photos, failures = read_all(sources, _measure)
+    sizes = [stored_size(source) for source in sources]
+    photos, failures = read_all(sources, sizes, _measure)
     image_bytes = 3 * sum(height * width for height, width, _ in photos)
     errors = model.points.errors[model.points.errors >= 0]
     cameras, camera_problems = _summarize(model)

@@ -104,5 +104,8 @@ def _polynomial(x: Plane, coefficients: Sequence[float]) -> Plane:
 
 
 def _tangential(uv: Plane, r2: Plane, p1: float, p2: float) -> Plane:
-    uv_product = uv[..., :1] * uv[..., 1:]
-    return np.asarray(2 * uv_product * np.array([p1, p2]) + (r2 + 2 * uv * uv) * np.array([p2, p1]))
+    x, y, square = uv[..., 0], uv[..., 1], r2[..., 0]
+    across = 2 * x * y
+    along_x = p1 * across + p2 * (square + 2 * x * x)
+    along_y = p2 * across + p1 * (square + 2 * y * y)
+    return np.stack([along_x, along_y], axis=-1)

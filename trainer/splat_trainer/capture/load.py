@@ -113,10 +113,11 @@ def check_memory(sizes: Sequence[tuple[int, int]], max_side: int | None, free: i
 
 
 def _read_views(sources: Sequence[Source], config: TrainConfig) -> list[View]:
-    check_memory([stored_size(source) for source in sources], config.max_side, available_bytes())
+    sizes = [stored_size(source) for source in sources]
+    check_memory(sizes, config.max_side, available_bytes())
     undistort = Undistorter()
     views, failures = read_all(
-        sources, lambda source: _read_view(source, undistort, config.max_side)
+        sources, sizes, lambda source: _read_view(source, undistort, config.max_side)
     )
     forgivable = all(failure.reason is Reason.INVALID_CAPTURE for failure in failures)
     if failures and not (config.allow_missing_images and forgivable and views):

@@ -38,15 +38,20 @@ class SampleMap:
 
         A pixel's centre is at half; beyond the outermost centres an image goes on as it is there.
         """
-        limit = np.array([max(width, 2), max(height, 2)])
-        places = np.clip(pixels - 0.5, 0, limit - 1)
-        places[np.isnan(places)] = 0
-        fixed = (places * _ONE + 0.5).astype(np.int32)
-        corner = np.minimum(fixed // _ONE, limit - 2)
-        right, down = np.moveaxis(fixed - corner * _ONE, -1, 0)
+        left, right = _between(pixels[..., 0], max(width, 2))
+        upper, down = _between(pixels[..., 1], max(height, 2))
         both = (right * down + _ONE // 2) // _ONE
-        self.index[rows] = corner[..., 1] * limit[0] + corner[..., 0]
+        self.index[rows] = upper * max(width, 2) + left
         self.weights[:, rows] = _ONE - right - down + both, right - both, down - both, both
+
+
+def _between(places: NDArray[np.float64], size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Which two of `size` pixels `places` lie between: the first, and the weight of the second."""
+    fixed = np.clip(places - 0.5, 0, size - 1) * _ONE + 0.5
+    fixed[np.isnan(fixed)] = 0
+    whole = fixed.astype(np.int32)
+    first = np.minimum(whole // _ONE, size - 2)
+    return first, whole - first * _ONE
 
 
 def sample(image: NDArray[np.uint8], where: SampleMap) -> NDArray[np.uint8]:

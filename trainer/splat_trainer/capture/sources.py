@@ -45,12 +45,12 @@ def stored_size(source: Source) -> tuple[int, int]:
 
 
 def read_all(
-    sources: Sequence[Source], read: Callable[[Source], Result]
+    sources: Sequence[Source], sizes: Sequence[tuple[int, int]], read: Callable[[Source], Result]
 ) -> tuple[list[Result], list[TrainerError]]:
     """Read the sources on several threads: decoding and resampling leave Python's lock alone.
 
-    As many at once as there are processors, and memory for what they have in hand. Results and
-    failures are in the order of the sources.
+    As many at once as there are processors, and memory for what they have in hand, by their
+    `stored_size`. Results and failures are in the order of the sources.
     """
 
     def attempt(source: Source) -> Result | TrainerError:
@@ -59,8 +59,7 @@ def read_all(
         except TrainerError as error:
             return error
 
-    pixels = [width * height for width, height in map(stored_size, sources)]
-    with ThreadPoolExecutor(readers(pixels)) as pool:
+    with ThreadPoolExecutor(readers([width * height for width, height in sizes])) as pool:
         outcomes = list(pool.map(attempt, sources))
     failures = [outcome for outcome in outcomes if isinstance(outcome, TrainerError)]
     return [outcome for outcome in outcomes if not isinstance(outcome, TrainerError)], failures

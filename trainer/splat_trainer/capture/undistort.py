@@ -73,11 +73,11 @@ def pixel_map(camera: Camera) -> PixelMap:
     y = (np.arange(pinhole.height) + 0.5 - pinhole.cy) / pinhole.fy
     for top in range(0, pinhole.height, _ROWS_AT_ONCE):
         rows = slice(top, top + _ROWS_AT_ONCE)
-        rays = np.ones((len(y[rows]), pinhole.width, 3))
-        rays[..., 0], rays[..., 1] = x[None, :], y[rows, None]
-        seen = camera.pixels_from_rays(rays)
-        within = (seen >= 0) & (seen <= (camera.width, camera.height))
-        inside[rows] = within[..., 0] & within[..., 1]
+        plane = np.stack(np.meshgrid(x, y[rows]), axis=-1)
+        seen = camera.pixels_from_plane(plane)
+        across, down = seen[..., 0], seen[..., 1]
+        within = (across >= 0) & (across <= camera.width) & (down >= 0)
+        inside[rows] = within & (down <= camera.height)
         where.fill(rows, seen, camera.width, camera.height)
     return PixelMap(pinhole, where, None if inside.all() else inside)
 
