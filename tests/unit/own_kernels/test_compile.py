@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from splat_trainer.cli.commands.kernels import own_built
 from splat_trainer.kernels.ingredients import OwnIngredients
 from splat_trainer.kernels.manifest import Manifest
 from splat_trainer.kernels.own.archive import ARCHIVE
@@ -134,3 +135,17 @@ def test_a_build_that_is_there_is_not_made_again(built: Built) -> None:
     before = (built.folder / ARCHIVE).stat()
     assert built.again() == built.manifest
     assert (built.folder / ARCHIVE).stat() == before
+
+
+def test_the_command_tells_that_they_are_there(built: Built) -> None:
+    key, told = own_built(built.store, ARCHITECTURES, os.environ)
+    assert key == built.manifest.key
+    assert told == "; the trainer's own compiled before, too"
+
+
+def test_where_they_do_not_compile_the_command_tells_it_and_goes_on(tmp_path: Path) -> None:
+    key, told = own_built(Store(tmp_path), ("9.0",), {**os.environ, "CC": "/nowhere/cc"})
+    assert key is None
+    assert told.startswith("; not the trainer's own: our own kernels did not compile: ")
+    assert "/nowhere/cc" in told
+    assert not list(tmp_path.glob("[!.]*"))

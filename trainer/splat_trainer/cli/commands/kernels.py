@@ -72,7 +72,7 @@ def _built(invocation: Invocation, store: Store) -> KernelsDocument:
     manifest = build.manifest
     own, own_told = None, ""
     if builder.for_gpus:
-        own, own_told = _own_built(store, architectures, invocation.environ)
+        own, own_told = own_built(store, architectures, invocation.environ)
     removed: tuple[str, ...] = ()
     if arguments.max_bytes is not None:
         kept = {manifest.key, *([own] if own else []), *arguments.in_use}
@@ -91,7 +91,7 @@ def _built(invocation: Invocation, store: Store) -> KernelsDocument:
     )
 
 
-def _own_built(
+def own_built(
     store: Store, architectures: tuple[str, ...], environ: Mapping[str, str]
 ) -> tuple[str | None, str]:
     """Compile the trainer's own kernels as well; gives their key, if any, and what is told.
