@@ -6,9 +6,6 @@ fit is passed over, never loaded. What has to be compiled goes into the named ca
 written, else where only this user can write.
 """
 
-import contextlib
-import importlib
-import importlib.util
 import logging
 import os
 import sys
@@ -74,13 +71,6 @@ def _kernels(*, may_compile: bool) -> KernelsUse | None:
         use = _make_ready(os.environ, may_compile=may_compile)
         if use is None:
             return None
-        # Its words go to standard output, which may be a stream of JSON lines.
-        with contextlib.redirect_stdout(sys.stderr):
-            backend = importlib.import_module("gsplat.cuda._backend")
-        if backend._C is None:
-            raise TrainerError(
-                Reason.INTERNAL_ERROR, "gsplat did not take the kernels it was given"
-            )
         _used = use.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
         logger.info("CUDA kernels: %s, %.1f s", _told(_used), _used.seconds)
     return _used

@@ -13,6 +13,8 @@ from splat_trainer.kernels.extension import LIBRARY
 MODULE = "gsplat.csrc"
 """Where gsplat looks first for its kernels (gsplat/cuda/_backend.py)."""
 
+_LOOKS_FOR_THEM = "gsplat.cuda._backend"
+
 
 def load_library(path: Path) -> ModuleType:
     """Load a compiled extension.
@@ -44,7 +46,14 @@ def load_library(path: Path) -> ModuleType:
 
 
 def install(module: ModuleType) -> None:
-    """Put kernels where gsplat's `from gsplat import csrc` finds them."""
+    """Put kernels where gsplat finds them.
+
+    Its own module that looks for them is not imported: that begins with PyTorch's build tools and
+    setuptools, half a second, to find a compiler that nobody needs.
+    """
     package = importlib.import_module("gsplat")
     sys.modules[MODULE] = module
     package.csrc = module  # type: ignore[attr-defined]
+    found = ModuleType(_LOOKS_FOR_THEM)
+    found._C = module  # type: ignore[attr-defined]
+    sys.modules[_LOOKS_FOR_THEM] = found
