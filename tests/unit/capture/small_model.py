@@ -31,6 +31,7 @@ def points(count: int = POINTS) -> Points:
     """Give points before the cameras."""
     draw = np.random.default_rng(0)
     return Points(
+        ids=np.arange(1, count + 1),
         xyz=draw.uniform((-1, -1, 4), (5, 1, 6), (count, 3)),
         rgb=draw.integers(0, 256, (count, 3), dtype=np.uint8),
         errors=np.full(count, 0.5),
@@ -51,8 +52,8 @@ def write_small_model(
     nothing = Observations(np.zeros((0, 2)), np.zeros(0, np.int64))
     observations = {image.image_id: nothing for image in images}
     if images:
-        ids = np.arange(1, len(sparse) + 1)
-        observations[images[0].image_id] = Observations(np.ones((len(ids), 2)), ids)
+        seen = Observations(np.ones((len(sparse), 2)), sparse.ids)
+        observations[images[0].image_id] = seen
     write_model(folder, [camera], images, sparse, observations)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from splat_trainer.capture.camera import MODEL_BY_NAME
 from splat_trainer.capture.colmap_model import read_model
-from splat_trainer.capture.model import ColmapModel, Points
+from splat_trainer.capture.model import ColmapModel
 from splat_trainer.contract import Reason, TrainerError
 from tests.unit.capture.real import real
 from tests.unit.capture.small_model import CAMERA, points, posed, write_small_model
@@ -212,7 +212,7 @@ def test_a_point_that_is_nowhere_is_counted_and_placed(value: float, tmp_path: P
 
 
 def test_no_points_no_images_and_no_cameras_each_say_so(tmp_path: Path) -> None:
-    none = Points(np.zeros((0, 3)), np.zeros((0, 3), np.uint8), np.zeros(0), np.zeros(0, np.int64))
+    none = points(0)
     write_small_model(tmp_path / "points", sparse=none)
     assert "holds no points" in str(read_or_fault(tmp_path / "points"))
     write_small_model(tmp_path / "images", images=(), sparse=none)

@@ -33,15 +33,14 @@ def assert_same(ours: ColmapModel, theirs: pycolmap.Reconstruction) -> None:
             world_to_camera, other_image.cam_from_world().matrix(), atol=1e-9
         )
     rows = [
-        (*point.xyz, *point.color, point.error, point.track.length())
-        for _, point in sorted(theirs.points3D.items())
+        (point_id, *point.xyz, *point.color, point.error, point.track.length())
+        for point_id, point in sorted(theirs.points3D.items())
     ]
+    points = ours.points
     mine = np.column_stack(
-        [ours.points.xyz, ours.points.rgb, ours.points.errors, ours.points.track_lengths]
+        [points.ids, points.xyz, points.rgb, points.errors, points.track_lengths]
     )
-    order = np.lexsort(mine.T)
-    expected = np.array(rows)
-    np.testing.assert_allclose(mine[order], expected[np.lexsort(expected.T)], rtol=1e-12)
+    np.testing.assert_allclose(mine[np.argsort(points.ids)], np.array(rows), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", MODELS)

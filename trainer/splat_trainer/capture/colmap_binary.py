@@ -149,16 +149,12 @@ def read_points(path: Path) -> Points:
     """Read points3D.bin; tracks only as far as their length."""
     records = _point_records(path)
     return Points(
+        ids=records["id"].astype(np.int64),
         xyz=records["xyz"].copy(),
         rgb=records["rgb"].copy(),
         errors=records["error"].copy(),
         track_lengths=records["track"].astype(np.int64),
     )
-
-
-def read_point_ids(path: Path) -> NDArray[np.int64]:
-    """Read points3D.bin again: the ids [N], in the order of `read_points`."""
-    return np.asarray(_point_records(path)["id"].astype(np.int64))
 
 
 def _point_records(path: Path) -> NDArray[Any]:

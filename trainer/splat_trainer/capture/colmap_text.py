@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
 from splat_trainer.capture.fault import invalid, reading
@@ -95,6 +94,7 @@ def _images(path: Path) -> Iterator[tuple[PosedImage, Line]]:
 
 def read_points(path: Path) -> Points:
     """Read points3D.txt: POINT3D_ID X Y Z R G B ERROR TRACK[]."""
+    ids: list[int] = []
     numbers: list[tuple[float, ...]] = []
     colors: list[tuple[int, ...]] = []
     tracks: list[int] = []
@@ -106,6 +106,7 @@ def read_points(path: Path) -> Points:
                 number,
                 f"a point is POINT3D_ID X Y Z R G B ERROR, and {len(fields)} of these 8 are here",
             )
+        ids += _integers(path, number, fields[:1], "an id")
         rgb = _integers(path, number, fields[4:7], "a colour")
         if max(rgb) > 255:
             raise _fault(path, number, "a colour is more than 255")
@@ -114,17 +115,12 @@ def read_points(path: Path) -> Points:
         tracks.append((len(fields) - _POINT_FIELDS) // 2)
     table = np.array(numbers, np.float64).reshape(-1, 4)
     return Points(
+        ids=np.array(ids, np.uint64).astype(np.int64),
         xyz=table[:, :3],
         rgb=np.array(colors, np.uint8).reshape(-1, 3),
         errors=table[:, 3],
         track_lengths=np.array(tracks, np.int64),
     )
-
-
-def read_point_ids(path: Path) -> NDArray[np.int64]:
-    """Read points3D.txt again: the ids [N], in the order of `read_points`."""
-    ids = [_integers(path, number, line.split()[:1], "an id") for number, line in _records(path)]
-    return np.array(ids, np.uint64).astype(np.int64).reshape(-1)
 
 
 def _lines(path: Path) -> Iterator[Line]:

@@ -15,10 +15,7 @@ def write_model(
     points: Points,
     observations: Mapping[int, Observations],
 ) -> None:
-    """Write cameras.bin, images.bin and points3D.bin; `observations` goes by image id.
-
-    The ids of points count from 1.
-    """
+    """Write cameras.bin, images.bin and points3D.bin; `observations` goes by image id."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cameras.bin").write_bytes(b"".join(_cameras(cameras)))
     (folder / "images.bin").write_bytes(b"".join(_images(images, observations)))
@@ -53,12 +50,12 @@ def _images(
 
 
 def _points(points: Points, observations: Mapping[int, Observations]) -> Iterable[bytes]:
-    tracks: list[list[tuple[int, int]]] = [[] for _ in range(len(points))]
+    tracks: dict[int, list[tuple[int, int]]] = {point_id: [] for point_id in points.ids.tolist()}
     for image_id, seen in observations.items():
-        for index, point_id in enumerate(seen.point_ids):
-            tracks[point_id - 1].append((image_id, index))
+        for index, point_id in enumerate(seen.point_ids.tolist()):
+            tracks[point_id].append((image_id, index))
     yield struct.pack("<Q", len(points))
-    rows = zip(points.xyz, points.rgb, points.errors, tracks, strict=True)
-    for point_id, (xyz, rgb, error, track) in enumerate(rows, start=1):
+    rows = zip(tracks.items(), points.xyz, points.rgb, points.errors, strict=True)
+    for (point_id, track), xyz, rgb, error in rows:
         yield struct.pack("<Q3d3BdQ", point_id, *xyz, *rgb.tolist(), error, len(track))
         yield struct.pack(f"<{2 * len(track)}I", *(value for pair in track for value in pair))

@@ -32,10 +32,11 @@ class PosedImage:
 
 @dataclass(frozen=True)
 class Points:
-    """Sparse points: `xyz` [N, 3] float64, `rgb` [N, 3] uint8, mean reprojection `errors` [N]
-    in pixels (-1 where COLMAP has none), `track_lengths` [N].
+    """Sparse points: `ids` [N], `xyz` [N, 3] float64, `rgb` [N, 3] uint8, mean reprojection
+    `errors` [N] in pixels (-1 where COLMAP has none), `track_lengths` [N].
     """
 
+    ids: NDArray[np.int64]
     xyz: NDArray[np.float64]
     rgb: NDArray[np.uint8]
     errors: NDArray[np.float64]

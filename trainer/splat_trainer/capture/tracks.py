@@ -14,7 +14,7 @@ from splat_trainer.capture.model import ColmapModel
 class Tracks:
     """M observations: `xy` [M, 2] in pixels of point `points` [M] in image `images` [M].
 
-    Both are rows of the model's own lists. They are sorted by point.
+    Both are rows of the model's own lists. They are in the order of images.
     """
 
     xy: NDArray[np.float64]
@@ -34,7 +34,7 @@ def read_tracks(model: ColmapModel) -> Tracks:
     suffix = model_suffix(model.folder)
     reader = colmap_binary if suffix == ".bin" else colmap_text
     observations = reader.read_observations(model.folder / f"images{suffix}")
-    ids = reader.read_point_ids(model.folder / f"points3D{suffix}")
+    ids = model.points.ids
     order = np.argsort(ids, kind="stable")
     seen = [observations[image.image_id] for image in model.images]
     counts = [len(one.point_ids) for one in seen]
@@ -44,5 +44,4 @@ def read_tracks(model: ColmapModel) -> Tracks:
     points = order[place]
     good = (ids[points] == wanted) & np.isfinite(xy).all(axis=1)
     images = np.repeat(np.arange(len(seen)), counts)
-    by_point = np.argsort(points[good], kind="stable")
-    return Tracks(xy[good][by_point], points[good][by_point], images[good][by_point])
+    return Tracks(xy[good], points[good], images[good])

@@ -109,7 +109,8 @@ def observed_points(
     for image_id, (pose, mask) in enumerate(zip(poses, seen, strict=True), start=1):
         ids = np.flatnonzero(mask)
         observations[image_id] = Observations(_project(camera, pose, xyz[ids])[0], ids + 1)
-    points = Points(xyz, rgb, np.zeros(len(xyz)), seen.sum(axis=0).astype(np.int64))
+    lengths = seen.sum(axis=0).astype(np.int64)
+    points = Points(np.arange(1, len(xyz) + 1), xyz, rgb, np.zeros(len(xyz)), lengths)
     return points, observations
 
 
