@@ -6,7 +6,8 @@ On a machine with an NVIDIA GPU and nvcc. `splat-trainer kernels build` fills a 
 to be seen; then trainings start with nothing compiled (cold), with that cache (cached), and with
 the same build in the place where an image has it (image). The last two find neither nvcc nor
 ninja, and may not compile. Cached and image starts take turns, after one of each that is not
-counted. Every process has an interpreter with the packages of this one.
+counted. Every process has an interpreter with the packages of this one, and an empty home, as a
+new pod has: what Triton compiles for itself is not there.
 """
 
 import argparse
@@ -61,9 +62,9 @@ def _measure(folder: Path, repeat: int) -> dict[str, Any]:
     without = {"PATH": _PLAIN_PATH, "CUDA_HOME": "/none", "SPLAT_KERNELS_ON_MISS": "fail"}
     rows: dict[str, list[dict[str, Any]]] = {"cold": [cold], "cached": [], "image": []}
     for number in range(repeat + 1):
-        home = folder / "home"
-        cached = _start(plain, capture, home, **without, SPLAT_KERNELS_DIR=str(cache))
-        of_image = _start(image, capture, home, **without)
+        homes = [folder / f"home-{number}-{name}" for name in ("cached", "image")]
+        cached = _start(plain, capture, homes[0], **without, SPLAT_KERNELS_DIR=str(cache))
+        of_image = _start(image, capture, homes[1], **without)
         for name, row in (("cached", cached), ("image", of_image)):
             print(f"# {number} {name} {json.dumps(row)}", file=sys.stderr, flush=True)
             if number:
