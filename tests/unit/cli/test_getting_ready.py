@@ -122,6 +122,16 @@ def test_once_it_is_known_that_there_is_no_gpu_nothing_more_is_fetched(
         getting_ready.check_device()
 
 
+def test_what_goes_on_beside_leaves_python_as_it_was() -> None:
+    before = sys.getswitchinterval()
+    getting_ready = GettingReady(TrainConfig(device="cpu"))
+    getting_ready.start()
+    with pytest.raises(ValueError, match="the capture"), getting_ready.beside():
+        assert sys.getswitchinterval() < before
+        raise ValueError("the capture")
+    assert sys.getswitchinterval() == before
+
+
 def test_kernels_that_are_at_fault_are_told_after_the_capture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ wait for this thread's imports. (tests/unit/cli/test_getting_ready.py holds it t
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -18,6 +19,12 @@ from splat_trainer.kernels.own.wake import wake_triton
 
 if TYPE_CHECKING:
     import torch
+
+
+_SWITCH_SECONDS = 0.0005
+"""After how long a thread gives up Python's lock to another that waits for it. With Python's own
+5 ms, 16 threads that decode photos took 1.5 s beside one that only computes where alone they took
+0.9; so they take 1.0, and the other is none the slower."""
 
 
 class GettingReady:
@@ -45,13 +52,17 @@ class GettingReady:
             self._device.result()
 
     @contextmanager
-    def device_first(self) -> Iterator[None]:
-        """Have a failure of the block wait until the device is known, and be its failure if any."""
+    def beside(self) -> Iterator[None]:
+        """Have the block go on beside; what it fails by is told if the device is not at fault."""
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         try:
             yield
         except Exception:
             self._device.result()
             raise
+        finally:
+            sys.setswitchinterval(before)
 
     def wait(self, on_kernels: Callable[[], None]) -> None:
         """Wait until all is ready; `on_kernels` is called if that is for kernels.

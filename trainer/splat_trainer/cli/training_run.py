@@ -69,7 +69,7 @@ class TrainingRun:
     def result(self) -> ResultDocument:
         """Do it all; raises TrainerError (Interrupted) where a checkpoint is all that is left."""
         self._start_seconds = self._record.seconds()
-        with self._getting_ready.device_first():
+        with self._getting_ready.beside():
             scene = self._load()
         self._get_ready()
         previews = PreviewWriter(
