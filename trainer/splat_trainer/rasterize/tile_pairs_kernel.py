@@ -29,7 +29,7 @@ def boxes(
     areas = torch.empty(count, dtype=torch.int32, device=means2d.device)
     _boxes[(triton.cdiv(count, _BLOCK),)](
         means2d.contiguous(), radii.contiguous(), first, extent, areas,
-        count, columns, rows, tile, BLOCK=_BLOCK,
+        count, columns, rows, 1 / tile, BLOCK=_BLOCK,  # the GPU's quotients are not exact
     )  # fmt: skip
     return first, extent, areas
 
@@ -80,9 +80,10 @@ def launch_all_variants() -> None:
         )  # fmt: skip
 
 
-@triton.jit(do_not_specialize=["count", "columns", "rows", "side"])
+@triton.jit(do_not_specialize=["count", "columns", "rows"])
 def _boxes(
-    means2d, radii, first, extent, areas, count, columns, rows, side, BLOCK: tl.constexpr,
+    means2d, radii, first, extent, areas, count, columns, rows, tiles_a_pixel,
+    BLOCK: tl.constexpr,
 ):  # fmt: skip
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = at < count
@@ -91,10 +92,10 @@ def _boxes(
     drawn = inside & (rx > 0) & (ry > 0)  # the others' means were never written
     x = tl.load(means2d + 2 * at, mask=drawn, other=0.0)
     y = tl.load(means2d + 2 * at + 1, mask=drawn, other=0.0)
-    left = tl.minimum(tl.maximum(tl.floor((x - rx) / side), 0.0), columns).to(tl.int32)
-    top = tl.minimum(tl.maximum(tl.floor((y - ry) / side), 0.0), rows).to(tl.int32)
-    right = tl.minimum(tl.maximum(tl.ceil((x + rx) / side), 0.0), columns).to(tl.int32)
-    bottom = tl.minimum(tl.maximum(tl.ceil((y + ry) / side), 0.0), rows).to(tl.int32)
+    left = tl.minimum(tl.maximum(tl.floor((x - rx) * tiles_a_pixel), 0.0), columns).to(tl.int32)
+    top = tl.minimum(tl.maximum(tl.floor((y - ry) * tiles_a_pixel), 0.0), rows).to(tl.int32)
+    right = tl.minimum(tl.maximum(tl.ceil((x + rx) * tiles_a_pixel), 0.0), columns).to(tl.int32)
+    bottom = tl.minimum(tl.maximum(tl.ceil((y + ry) * tiles_a_pixel), 0.0), rows).to(tl.int32)
     across = tl.where(drawn, right - left, 0)
     down = tl.where(drawn, bottom - top, 0)
     tl.store(first + 2 * at, left, mask=inside)
