@@ -6,6 +6,7 @@ wait for this thread's imports. (tests/unit/cli/test_getting_ready.py holds it t
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from splat_trainer.cli.stopwatch import Stopwatch
 from splat_trainer.contract import TrainConfig
 from splat_trainer.kernels.driver import wake_driver
 from splat_trainer.kernels.own.wake import wake_triton
@@ -20,6 +22,8 @@ from splat_trainer.kernels.own.wake import wake_triton
 if TYPE_CHECKING:
     import torch
 
+
+logger = logging.getLogger(__name__)
 
 _SWITCH_SECONDS = 0.0005
 """After how long a thread gives up Python's lock to another that waits for it. With Python's own
@@ -80,14 +84,22 @@ class GettingReady:
             make_ready(self._config, device, may_compile=True)
 
     def _run(self) -> None:
+        watch = Stopwatch()
         try:
-            from splat_trainer.train.device import choose_device  # noqa: PLC0415 - imports torch
+            with watch("PyTorch"):
+                from splat_trainer.train.device import choose_device  # noqa: PLC0415
 
-            device = choose_device(self._config.device)
+                device = choose_device(self._config.device)
             self._device.set_result(device)
-            from splat_trainer.train import loop, ready  # noqa: F401, PLC0415
-
-            self._whole.set_result(ready.make_ready(self._config, device, may_compile=False))
+            with watch("modules"):
+                from splat_trainer.train import loop, ready  # noqa: F401, PLC0415
+            with watch("kernels"):
+                whole = ready.make_ready(self._config, device, may_compile=False)
+            logger.debug(
+                "PyTorch took %.1f s, the trainer's own modules %.1f s, kernels %.1f s",
+                *(watch.seconds("PyTorch"), watch.seconds("modules"), watch.seconds("kernels")),
+            )
+            self._whole.set_result(whole)
         except BaseException as error:
             for future in (self._device, self._whole):
                 if not future.done():
