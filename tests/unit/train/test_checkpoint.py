@@ -18,9 +18,9 @@ from splat_trainer.train.checkpoint import (
     Checkpoint,
     check_resumable,
     load_checkpoint,
-    newest_checkpoint,
     save_checkpoint,
 )
+from splat_trainer.train.checkpoint_files import newest_checkpoint
 from splat_trainer.train.observer import CurvePoint
 from tests.unit.rasterize.scenes import random_gaussians
 
