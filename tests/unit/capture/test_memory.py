@@ -1,10 +1,10 @@
 """What memory is free, by the kernel's own files, and captures that would not fit in it."""
 
-import os
 from pathlib import Path
 
 import pytest
 
+from splat_trainer.capture.cores import usable_cores
 from splat_trainer.capture.load import check_memory
 from splat_trainer.capture.memory import available_bytes, readers
 from splat_trainer.contract import Reason, TrainerError
@@ -61,7 +61,6 @@ def test_images_that_do_not_fit_are_refused_with_the_side_that_does() -> None:
 
 
 def test_large_images_are_worked_on_by_fewer_threads() -> None:
-    processors = len(os.sched_getaffinity(0))
-    assert readers([100]) == processors
-    assert readers([]) == processors
+    assert readers([100]) == usable_cores()
+    assert readers([]) == usable_cores()
     assert readers([10**12]) == 1

@@ -1,8 +1,9 @@
 """How much memory this process may still take: the machine's, or its container's."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from splat_trainer.capture.cores import usable_cores
 
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
@@ -27,7 +28,7 @@ def available_bytes(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:
 
 def readers(pixels: Sequence[int]) -> int:
     """Say how many images of so many pixels may be worked on at once."""
-    processors = len(os.sched_getaffinity(0))
+    processors = usable_cores()
     free = available_bytes()
     if free is None or not pixels:
         return processors
