@@ -12,6 +12,7 @@ from typing import Literal
 
 from splat_trainer.capture.cores import usable_cores
 from splat_trainer.cli.invocation import Invocation
+from splat_trainer.cli.outputs import send_result_to
 from splat_trainer.cli.workspace import open_scratch
 from splat_trainer.contract import Reason, TrainerError
 from splat_trainer.contract.config import Device
@@ -81,8 +82,7 @@ def _program(
 
 def _tell_output_too(invocation: Invocation) -> None:
     """Have the result put into the output, which rank 0 would have done."""
-    outputs = importlib.import_module("splat_trainer.cli.outputs")  # imports torch
     arguments = invocation.arguments
     with contextlib.suppress(TrainerError):
         output = open_output(arguments.output, endpoint=arguments.endpoint_url)
-        invocation.record.send_to(outputs.send_result_to(output))
+        invocation.record.send_to(send_result_to(output))
