@@ -25,8 +25,6 @@ def run(invocation: Invocation) -> ExitCode:
     arguments = invocation.arguments
     config = invocation.config()
     invocation.formats()  # unknown ones are refused before anything is done
-    getting_ready = GettingReady(config)
-    getting_ready.start()
     reporters = open_reporters(
         arguments.progress,
         arguments.progress_file,
@@ -34,7 +32,9 @@ def run(invocation: Invocation) -> ExitCode:
         _DeferInTraining(invocation.interruption),
         iterations=config.iterations,
     )
+    getting_ready = GettingReady(config)
     try:
+        getting_ready.start()  # no sooner: for a moment it takes standard output, which they hold
         output = open_output(arguments.output, endpoint=arguments.endpoint_url)
         invocation.record.send_to(send_result_to(output))
         elsewhere = open_checkpoint_place(arguments.checkpoints, arguments.endpoint_url)
