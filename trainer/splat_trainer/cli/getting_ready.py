@@ -22,13 +22,12 @@ from splat_trainer.kernels.own.wake import wake_triton
 if TYPE_CHECKING:
     import torch
 
-
 logger = logging.getLogger(__name__)
 
 _SWITCH_SECONDS = 0.0005
-"""After how long a thread gives up Python's lock to another that waits for it. With Python's own
-5 ms, 16 threads that decode photos took 1.5 s beside one that only computes where alone they took
-0.9; so they take 1.0, and the other is none the slower."""
+"""After how long a thread gives up Python's lock to another that waits for it; Python's own is 5 ms.
+Beside a thread that only computes, 16 threads that leave the lock for 8 ms at a time, as those that
+decode photos do, got done in 1.5 s with 5 ms, in 1.0 with this, alone in 0.9."""
 
 
 class GettingReady:
