@@ -13,7 +13,7 @@ from tests.cluster.waiting import wait_for
 from tests.e2e.installation import RELEASE, Operator
 from tests.e2e.interruptions import goes_on, interrupted, jobs_of, pods_of
 from tests.e2e.replicas import kill, leader, replicas, wait_until_ready
-from tests.e2e.trainings import LONG, Namespace, condition, training
+from tests.e2e.trainings import LONG, SPLATS, Namespace, condition, training
 
 pytestmark = pytest.mark.cluster
 
@@ -84,10 +84,19 @@ def test_in_a_queue_the_job_waits_for_whoever_admits_it_and_starts_where_that_on
 
 def test_a_pod_killed_without_a_word_is_tried_again(garden: Namespace) -> None:
     pod, step = interrupted(garden, "killed", least=25, checkpoint={"interval": 10})
+    # What it would lose is told while it runs.
+    kept = garden.wait_for_checkpoint("killed", 10)
+    assert kept["phase"] == "Running"
+    name = f"checkpoint_{kept['checkpoint']['iteration']:07d}.pt"
+    assert kept["checkpoint"]["uri"] == f"pvc://{SPLATS}/killed/checkpoints/{name}"
     garden.cluster.kubectl(
         *("delete", "pod", pod["metadata"]["name"], f"--namespace={garden.name}"),
         *("--grace-period=0", "--force"),
     )
+    again = garden.wait("killed", "tried again", lambda seen: seen.get("attempts") == 2)
+    assert again["checkpoint"]["iteration"] >= kept["checkpoint"]["iteration"]
+    # What the operator has kept in the status gives way to what the next pod saves.
+    garden.wait_for_checkpoint("killed", again["checkpoint"]["iteration"] + 10)
     # What it did after its last checkpoint is lost.
     goes_on(garden, "killed", step - 10)
 

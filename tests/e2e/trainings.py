@@ -95,6 +95,14 @@ class Namespace:
             timeout,
         )
 
+    def wait_for_checkpoint(self, name: str, iteration: int, timeout: float = 90) -> Raw:
+        return self.wait(
+            name,
+            f"told of a checkpoint of iteration {iteration}",
+            lambda status: status.get("checkpoint", {}).get("iteration", 0) >= iteration,
+            timeout,
+        )
+
     def make_capture(self, folder: str = "garden") -> None:
         """Make claims, and a small synthetic capture in the first of them."""
         self.apply(claim(CAPTURES), claim(SPLATS))

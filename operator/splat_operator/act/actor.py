@@ -15,6 +15,7 @@ from splat_operator.act.news import News
 from splat_operator.act.warm_ups import WarmUps
 from splat_operator.api import names
 from splat_operator.decide import Action, CreateJob, CreateWarmUp, Event, RedoWarmUp, UpdateJob
+from splat_operator.decide.checkpoint import is_newer
 from splat_operator.world import Job, Training
 from splat_operator.world.fields import controller_uid, mapping, mappings, text
 
@@ -108,7 +109,8 @@ class Actor:
 
         Gives the training as it is now, None where it is gone.
         """
-        body = _status_body(training, self._definition.fitted(status))
+        fitted = self._definition.fitted(status)
+        body = _body(training.namespace, training.name, training.uid, fitted)
         path = paths.training_status(training.namespace, training.name)
         try:
             async with self._lanes.turn(Lane.STATUS):
@@ -120,23 +122,30 @@ class Actor:
                 self._definition.refused(error)
             raise
 
-    async def write_progress(
-        self, namespace: str, name: str, uid: str, progress: Mapping[str, Any]
+    async def write_report(
+        self, namespace: str, name: str, uid: str, report: Mapping[str, Any]
     ) -> None:
-        """Write `status.progress` as its own field manager.
+        """Write `progress` and `checkpoint` of a status, by a field manager of their own.
 
         Without force: at the end the operator takes these fields over, and a report that comes
-        late meets a conflict, which is an ApiError.
+        late meets a conflict, which is an ApiError. Of a checkpoint that a stopped pod had told
+        of the operator is the manager too: that one gives way to a newer.
         """
-        body = {
-            "apiVersion": names.API_VERSION,
-            "kind": names.KIND,
-            "metadata": {"namespace": namespace, "name": name, "uid": uid},
-            "status": dict(self._definition.fitted({"progress": dict(progress)})),
-        }
+        body = _body(namespace, name, uid, self._definition.fitted(report))
         path = paths.training_status(namespace, name)
+        manager = names.PROGRESS_MANAGER
         async with self._lanes.turn(Lane.PROGRESS):
-            await self._client.apply_unread(path, body, manager=names.PROGRESS_MANAGER, force=False)
+            try:
+                await self._client.apply_unread(path, body, manager=manager, force=False)
+            except ApiError as error:
+                if not _about_checkpoint(error):
+                    raise
+                found = await self._client.get(paths.training(namespace, name))
+                if not _gives_way(found, report):
+                    raise
+                # Nothing that was written since then is overwritten.
+                body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+                await self._client.apply_unread(path, body, manager=manager, force=True)
 
     async def words_on(self, job: Job) -> str:
         """Give why the Job controller gets no pod for a Job, in the API server's words.
@@ -158,18 +167,28 @@ class Actor:
         self._news.tell(training, event)
 
 
-def _status_body(training: Training, status: Mapping[str, Any]) -> Raw:
+def _body(namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Raw:
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
         # The uid keeps the status of one training from a later one of the same name.
-        "metadata": {
-            "namespace": training.namespace,
-            "name": training.name,
-            "uid": training.uid,
-        },
+        "metadata": {"namespace": namespace, "name": name, "uid": uid},
         "status": dict(status),
     }
+
+
+def _about_checkpoint(error: ApiError) -> bool:
+    """Whether `status.checkpoint` is all that another manager holds against a write."""
+    field = ".status.checkpoint"
+    others = [one for one in error.fields if one != field and not one.startswith(f"{field}.")]
+    return error.conflict and bool(error.fields) and not others
+
+
+def _gives_way(found: Raw, report: Mapping[str, Any]) -> bool:
+    """Whether a training goes on, and its checkpoint is older than that of a report."""
+    training = Training.from_api(found)
+    written = mapping(training.status, "checkpoint")
+    return not training.finished and is_newer(mapping(report, "checkpoint"), written)
 
 
 def _when(event: Mapping[str, Any]) -> str:

@@ -27,13 +27,20 @@ class ApiError(Exception):
     """The API server refused a request, in its own words."""
 
     def __init__(
-        self, status: int, reason: str, message: str, causes: tuple[str, ...] = ()
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        causes: tuple[str, ...] = (),
+        fields: tuple[str, ...] = (),
     ) -> None:
+        """`fields` are those that the causes are about, such as .status.phase."""
         super().__init__(f"{status} {reason}: {message}")
         self.status = status
         self.reason = reason
         self.message = message
         self.causes = causes
+        self.fields = fields
 
     @property
     def gone(self) -> bool:
@@ -150,6 +157,7 @@ async def _error(response: aiohttp.ClientResponse) -> ApiError:
             str(status["reason"]),
             str(status["message"]),
             tuple(str(cause.get("reason")) for cause in causes),
+            tuple(str(cause.get("field")) for cause in causes),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         # No Status object: a proxy's words, as they are.

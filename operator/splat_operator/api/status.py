@@ -111,7 +111,7 @@ class OutputEntry(ResourceModel):
 
 
 class CheckpointEntry(ResourceModel):
-    """The newest checkpoint known."""
+    """The newest checkpoint that is kept."""
 
     iteration: int = Field(description="Training step of the checkpoint.")
     uri: str = Field(max_length=2048, description="Where it is.")
@@ -165,7 +165,9 @@ class SplatTrainingStatus(ResourceModel):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     checkpoint: CheckpointEntry | None = Field(
-        None, description="The newest checkpoint that a stopped pod told of."
+        None,
+        description="The newest checkpoint that is kept, told while the trainer runs too: a lost "
+        "node costs the steps since then.",
     )
     job_name: str | None = Field(None, description="The Job that trains.")
     pod_name: str | None = Field(None, description="Its newest pod.")

@@ -1,22 +1,20 @@
-"""What a training came to, out of the trainer's result document: result, outputs, checkpoint."""
+"""What a training came to, out of the trainer's result document: its figures and its files."""
 
 from typing import Any
 
 from splat_operator.api.spec import SplatTrainingSpec
-from splat_operator.api.storage import ClaimLocation
+from splat_operator.decide.address import address
 from splat_operator.decide.ending import result_of
-from splat_operator.decide.mounts import CHECKPOINTS_FOLDER, OUTPUT_FOLDER
 from splat_operator.decide.quality import below_gate
 from splat_operator.decide.shown import shown_count, shown_message, shown_number
 from splat_operator.world import Pod
 from splat_trainer.contract import OutputFile, ResultDocument, SplatFormat
 
 _OUTPUTS_LIMIT = 64
-_URI_LIMIT = 2048
 
 
 def outcome(spec: SplatTrainingSpec | None, pods: tuple[Pod, ...]) -> dict[str, Any]:
-    """Give `result`, `outputs`, `checkpoint` and `gpu`, as far as the pods have told them."""
+    """Give `result`, `outputs` and `gpu`, as far as the pods have told them."""
     results = [result for result in map(result_of, pods) if result]
     shown: dict[str, Any] = {}
     if not results:
@@ -27,13 +25,6 @@ def outcome(spec: SplatTrainingSpec | None, pods: tuple[Pod, ...]) -> dict[str, 
         shown["result"] = figures
     if last.outputs:
         shown["outputs"] = [_output(spec, file) for file in _splat_first(last.outputs)]
-    saved = [result.checkpoint for result in results if result.checkpoint]
-    if saved:
-        newest = max(saved, key=lambda checkpoint: checkpoint.iteration)
-        shown["checkpoint"] = {
-            "iteration": shown_count(newest.iteration),
-            "uri": _address(spec, newest.uri),
-        }
     if last.gpu:
         shown["gpu"] = shown_message(last.gpu)[:128]
     return shown
@@ -66,29 +57,10 @@ def _splat_first(files: tuple[OutputFile, ...]) -> list[OutputFile]:
     return sorted(files, key=rank)[:_OUTPUTS_LIMIT]
 
 
-def _address(spec: SplatTrainingSpec | None, uri: str) -> str:
-    """Give where a file is for somebody outside of the pod: a claim's name, not a mount's."""
-    for folder, claim in _claims(spec):
-        if claim and uri.startswith(f"{folder}/"):
-            uri = f"pvc://{claim.claim_name}{uri.removeprefix(folder)}"
-    return shown_message(uri)[:_URI_LIMIT]
-
-
-def _claims(spec: SplatTrainingSpec | None) -> list[tuple[str, ClaimLocation | None]]:
-    """Give what the trainer may have written to, by where that was mounted."""
-    if spec is None:
-        return []
-    kept = spec.checkpoint.where if spec.checkpoint else None
-    return [
-        (OUTPUT_FOLDER, spec.output.persistent_volume_claim),
-        (CHECKPOINTS_FOLDER, kept.persistent_volume_claim if kept else None),
-    ]
-
-
 def _output(spec: SplatTrainingSpec | None, file: OutputFile) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "format": shown_message(file.format)[:64],
-        "uri": _address(spec, file.uri),
+        "uri": address(spec, file.uri),
         "bytes": shown_count(file.bytes),
     }
     if file.sha256:

@@ -22,7 +22,7 @@ def shown_number(value: float | None, digits: int) -> str | None:
 
 def shown_count(value: float | None) -> int | None:
     """Give a whole number that the API takes; None for what is none."""
-    if value is None or not math.isfinite(value):
+    if value is None or not (isinstance(value, int) or math.isfinite(value)):
         return None
     return min(max(round(value), 0), _INT64_MAX)
 

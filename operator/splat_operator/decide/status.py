@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from splat_operator.api import ConditionType
+from splat_operator.decide.checkpoint import checkpoint_known
 from splat_operator.decide.conditions import conditions
 from splat_operator.decide.decision import Event, Situation
 from splat_operator.decide.ending import telling_pod
@@ -19,7 +20,7 @@ from splat_operator.world import World
 from splat_operator.world.fields import mapping
 
 _KEPT = (
-    *("jobName", "podName", "nodeName", "startTime", "result", "outputs", "checkpoint", "gpu"),
+    *("jobName", "podName", "nodeName", "startTime", "result", "outputs", "gpu"),
     *("kernels", "gpuSeconds", "gpuSecondsUntil"),
 )
 """What stays written though the world no longer shows it: pods and Jobs come and go."""
@@ -42,6 +43,9 @@ def status(world: World, where: Situation, now: datetime, *, has_job: bool) -> d
         **outcome(training.spec, world.pods),
         **gpu_seconds(world),
     }
+    checkpoint = checkpoint_known(training, world.pods)
+    if checkpoint:
+        whole["checkpoint"] = dict(checkpoint)
     kernels = kernels_used(world)
     if kernels:
         whole["kernels"] = kernels

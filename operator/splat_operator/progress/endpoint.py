@@ -7,15 +7,17 @@ from http import HTTPStatus
 
 import aiohttp
 from aiohttp import web
+from pydantic import ValidationError
 
 from splat_operator.act import ApiError
+from splat_operator.decide.checkpoint import checkpoint_reported
 from splat_operator.decide.progress import reported
 from splat_operator.progress.caller import TokenReviewer, claimed_caller
-from splat_operator.progress.writer import ProgressWriter, Target
-from splat_operator.world import parse_progress
+from splat_operator.progress.writer import ProgressWriter, Report, Target
+from splat_operator.world import Training, parse_progress
+from splat_trainer.contract import PROGRESS_LIMIT_BYTES, ProgressDocument
 from splat_trainer.contract.progress import REPORT_AFTER_HEADER
 
-BODY_LIMIT = 4096
 TOKEN_LIMIT = 4096
 LEAST_SECONDS = 0.5
 """A pod that reports more often than this is refused."""
@@ -26,7 +28,7 @@ a handshake costs a core about a millisecond, an open connection some 50 KiB."""
 _ROUTE = "/v1/namespaces/{namespace}/trainings/{name}/progress"
 _POD_LIMIT = 20_000
 
-FindTarget = Callable[[str, str, str], Target | None]
+FindTraining = Callable[[str, str, str], Training | None]
 """(namespace, name, pod uid) to the training, if that pod is its own and it is not over."""
 
 Count = Callable[[int], None]
@@ -42,20 +44,20 @@ class ProgressEndpoint:
     def __init__(
         self,
         reviewer: TokenReviewer,
-        find_target: FindTarget,
+        find_training: FindTraining,
         writer: ProgressWriter,
         answered: Count = _nobody,
     ) -> None:
         """`answered` is told the HTTP status of each answer."""
         self._reviewer = reviewer
-        self._find_target = find_target
+        self._find_training = find_training
         self._writer = writer
         self._answered = answered
         self._last_report: dict[str, float] = {}
 
     def application(self) -> web.Application:
         """Give the web application."""
-        application = web.Application(client_max_size=BODY_LIMIT)
+        application = web.Application(client_max_size=PROGRESS_LIMIT_BYTES)
         application.router.add_post(_ROUTE, self._take)
         return application
 
@@ -69,14 +71,14 @@ class ProgressEndpoint:
         return response
 
     async def _answer(self, request: web.Request, came_at: float) -> web.Response:
-        target = await self._authorized(request, came_at)
+        training = await self._authorized(request, came_at)
         try:
             body = await request.text()
             document = parse_progress(body)
         except (ValueError, LookupError) as error:
-            first = str(error).splitlines()[0][:200]
-            return _refusal(HTTPStatus.BAD_REQUEST, f"no progress document: {first}")
-        after = self._writer.offer(target, reported(document, datetime.now(UTC)))
+            return _refusal(HTTPStatus.BAD_REQUEST, f"no progress document: {_fault(error)}")
+        target = Target(training.namespace, training.name, training.uid)
+        after = self._writer.offer(target, _report(training, document))
         response = web.Response(
             status=HTTPStatus.NO_CONTENT, headers={REPORT_AFTER_HEADER: f"{after:.2f}"}
         )
@@ -84,7 +86,7 @@ class ProgressEndpoint:
             response.force_close()
         return response
 
-    async def _authorized(self, request: web.Request, came_at: float) -> Target:
+    async def _authorized(self, request: web.Request, came_at: float) -> Training:
         """Give the training that the caller's pod belongs to; raises an HTTP error otherwise."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token or len(token) > TOKEN_LIMIT:
@@ -93,8 +95,8 @@ class ProgressEndpoint:
         claimed = claimed_caller(token)
         if claimed is None:
             raise _refused(web.HTTPUnauthorized, "the token is bound to no pod")
-        target = self._find_target(namespace, name, claimed.pod_uid)
-        if target is None or claimed.namespace != namespace:
+        training = self._find_training(namespace, name, claimed.pod_uid)
+        if training is None or claimed.namespace != namespace:
             raise _refused(web.HTTPForbidden, "the token's pod is none of this training's")
         try:
             proven = await self._reviewer.caller(token)
@@ -104,7 +106,7 @@ class ProgressEndpoint:
             raise _refused(web.HTTPUnauthorized, "the token is not valid for progress")
         # Only now: whoever merely claims to be this pod must not use up its turn.
         self._limit_rate(claimed.pod_uid, came_at)
-        return target
+        return training
 
     def _limit_rate(self, pod_uid: str, came_at: float) -> None:
         """What counts is when reports came: that a token was long under review is not the pod's
@@ -114,6 +116,21 @@ class ProgressEndpoint:
         if len(self._last_report) >= _POD_LIMIT:
             self._last_report.clear()
         self._last_report[pod_uid] = came_at
+
+
+def _report(training: Training, document: ProgressDocument) -> Report:
+    """Give what the status says by a trainer's word."""
+    checkpoint = checkpoint_reported(training, document)
+    told = {"progress": reported(document, datetime.now(UTC))}
+    return {**told, "checkpoint": dict(checkpoint)} if checkpoint else told
+
+
+def _fault(error: Exception) -> str:
+    """Say in one line what is wrong with a document, and in which field."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:200]
+    return str(error).splitlines()[0][:200]
 
 
 def _refused(kind: type[web.HTTPException], words: str) -> web.HTTPException:

@@ -45,7 +45,10 @@ class Target:
     uid: str
 
 
-Write = Callable[[str, str, str, Mapping[str, Any]], Awaitable[None]]
+Report = Mapping[str, Any]
+"""What a status says by a trainer's word: `progress`, and `checkpoint` where there is one."""
+
+Write = Callable[[str, str, str, Report], Awaitable[None]]
 Tell = Callable[[float], None]
 
 
@@ -63,7 +66,7 @@ class _Line:
 
     turn: float = float("-inf")
     """When it was told to report next."""
-    newest: Mapping[str, Any] | None = None
+    newest: Report | None = None
     """The report that is to be written; None where there is none."""
     stage: object = None
     urgent: bool = False
@@ -73,7 +76,7 @@ class _Line:
     """When it came, when it may be written, and when nothing but other writes held it up."""
     began_at: float = float("-inf")
     """When its last write began."""
-    shown: Mapping[str, Any] = field(default_factory=dict)
+    shown: Report = field(default_factory=dict)
     shown_at: float = float("-inf")
     timer: asyncio.TimerHandle | None = None
     writing: bool = False
@@ -87,7 +90,7 @@ class ProgressWriter:
     """
 
     def __init__(self, write: Write, least: float = LEAST_SECONDS, written: Tell = _nobody) -> None:
-        """`write` takes namespace, name, uid and `status.progress`.
+        """`write` takes namespace, name, uid and a report.
 
         `written` is told the age of each report, in seconds, when the API server has taken it.
         """
@@ -103,7 +106,7 @@ class ProgressWriter:
         self._tidied_at = float("-inf")
         self._complained_at = float("-inf")
 
-    def offer(self, target: Target, progress: Mapping[str, Any]) -> float:
+    def offer(self, target: Target, report: Report) -> float:
         """Take a report; one that has not been written yet gives way to it.
 
         Gives in how many seconds the training's next report can be written when it comes.
@@ -113,9 +116,10 @@ class ProgressWriter:
         if line is None:
             self._tidy(now)
             line = self._lines[target] = _Line()
-        waits, line.newest, line.came_at = line.newest is not None, progress, now
-        if progress.get("stage") != line.stage:
-            line.stage, line.urgent = progress.get("stage"), True
+        waits, line.newest, line.came_at = line.newest is not None, report, now
+        stage = report["progress"].get("stage")
+        if stage != line.stage:
+            line.stage, line.urgent = stage, True
         # One that is queued stays in its place: what is written there is the newest.
         if not self._queued(target):
             due = now if line.urgent else line.turn + _OVERDUE_SECONDS
@@ -190,9 +194,9 @@ class ProgressWriter:
             pass
         while len(self._tasks) < _WRITES_AT_ONCE and self._waiting:
             target, line = (self._first or self._others).popitem(last=False)
-            progress, line.newest, line.urgent = line.newest, None, False
-            if progress is not None and self._says_more(line, progress):
-                self._begin(target, line, progress)
+            report, line.newest, line.urgent = line.newest, None, False
+            if report is not None and self._says_more(line, report):
+                self._begin(target, line, report)
 
     def _release(self) -> bool:
         """Queue the newest report that waits for its turn; false where none is both new and due."""
@@ -205,16 +209,16 @@ class ProgressWriter:
                 return True
         return False
 
-    def _says_more(self, line: _Line, progress: Mapping[str, Any]) -> bool:
+    def _says_more(self, line: _Line, report: Report) -> bool:
         failed = line.began_at > line.shown_at
         if failed or _now() - line.shown_at > _SAME_SECONDS:
             return True
-        return {**progress, "lastUpdated": None} != {**line.shown, "lastUpdated": None}
+        return _undated(report) != _undated(line.shown)
 
-    def _begin(self, target: Target, line: _Line, progress: Mapping[str, Any]) -> None:
+    def _begin(self, target: Target, line: _Line, report: Report) -> None:
         line.writing, line.began_at = True, _now()
         task = asyncio.create_task(
-            self._write_one(target, line, progress, line.came_at),
+            self._write_one(target, line, report, line.came_at),
             name=f"progress of {target.namespace}/{target.name}",
         )
         self._tasks.add(task)
@@ -224,12 +228,10 @@ class ProgressWriter:
         self._tasks.discard(task)
         self._start()
 
-    async def _write_one(
-        self, target: Target, line: _Line, progress: Mapping[str, Any], came_at: float
-    ) -> None:
+    async def _write_one(self, target: Target, line: _Line, report: Report, came_at: float) -> None:
         try:
-            await self._write(target.namespace, target.name, target.uid, progress)
-            line.shown, line.shown_at = progress, _now()
+            await self._write(target.namespace, target.name, target.uid, report)
+            line.shown, line.shown_at = report, _now()
             self._written(line.shown_at - came_at)
         except ApiError as error:
             if not (error.gone or error.conflict):
@@ -262,3 +264,7 @@ class ProgressWriter:
             for target, line in self._lines.items()
             if line.newest or line.writing or now - max(line.came_at, line.turn) < _FORGET_SECONDS
         }
+
+
+def _undated(report: Report) -> Report:
+    return {**report, "progress": {**report.get("progress", {}), "lastUpdated": None}}

@@ -15,7 +15,6 @@ from splat_operator.progress import (
     ProgressEndpoint,
     ProgressServer,
     ProgressWriter,
-    Target,
     TokenReviewer,
 )
 from splat_operator.runtime.connection import open_session
@@ -32,7 +31,7 @@ from splat_operator.runtime.store import Key, Store
 from splat_operator.runtime.sweep import Sweeper
 from splat_operator.runtime.watched import watched_paths
 from splat_operator.runtime.watches import Watches
-from splat_operator.world import ClaimTemplate, Installation, KernelCacheSettings
+from splat_operator.world import ClaimTemplate, Installation, KernelCacheSettings, Training
 
 
 async def operate(
@@ -135,14 +134,13 @@ async def _progress(
     if not host:
         yield lambda: ""
         return
-    writer = ProgressWriter(actor.write_progress, written=metrics.progress_age.observe)
+    writer = ProgressWriter(actor.write_report, written=metrics.progress_age.observe)
 
-    def find_target(namespace: str, name: str, pod_uid: str) -> Target | None:
-        uid = store.own_running_pod(Key(namespace, name), pod_uid)
-        return Target(namespace, name, uid) if uid else None
+    def find_training(namespace: str, name: str, pod_uid: str) -> Training | None:
+        return store.trained_by(Key(namespace, name), pod_uid)
 
     reviewer = TokenReviewer(client)
-    endpoint = ProgressEndpoint(reviewer, find_target, writer, metrics.progress_answered)
+    endpoint = ProgressEndpoint(reviewer, find_training, writer, metrics.progress_answered)
     secret = IdentitySecret(client, settings.namespace, settings.progress_secret, host)
     server = ProgressServer(endpoint.application(), settings.progress_port, secret)
     await server.start()

@@ -16,6 +16,7 @@ from splat_operator.world.fields import mapping, text
 __all__ = ["Key", "Sighting", "Store", "version_of"]
 
 _METADATA = ("namespace", "name", "uid", "generation", "creationTimestamp", "deletionTimestamp")
+_REPORTED = ("progress", "checkpoint")
 
 
 class Sighting(NamedTuple):
@@ -43,11 +44,11 @@ class _Sight(Generic[Seen]):
 class _Written:
     """A training as JSON: ten thousand of them as objects would take ten times the memory.
 
-    `progress` is apart, because a report is no reason to decide anything.
+    What trainers report is apart, because a report is no reason to decide anything.
     """
 
     essence: bytes
-    progress: bytes
+    reported: bytes
     version: int
     uid: str
     phase: str
@@ -55,8 +56,8 @@ class _Written:
 
     def read(self) -> Training:
         raw = json.loads(self.essence)
-        if self.progress:
-            raw["status"]["progress"] = json.loads(self.progress)
+        if self.reported:
+            raw["status"] |= json.loads(self.reported)
         return Training.from_api(raw)
 
 
@@ -158,22 +159,23 @@ class Store:
             _stopping(training, job, family),
         )
 
-    def own_running_pod(self, key: Key, pod_uid: str) -> str:
-        """Give the uid of the training that the pod works for now; empty where it does not.
+    def trained_by(self, key: Key, pod_uid: str) -> Training | None:
+        """Give the training that the pod works for now; None where it does not.
 
         It must be a pod of the Job that this training controls, not have ended (its token is good
         for as long as it is there), and the training not be over.
         """
         family = self._families.get(key)
         if family is None or family.training is None or pod_uid not in family.pods:
-            return ""
+            return None
         pod = family.pods[pod_uid].value
         if pod.ended:
-            return ""
+            return None
         jobs = [sight.value for sight in family.jobs.values()]
         owners = {job.owner_uid for job in jobs if job.uid == pod.job_uid}
         over = family.training.phase in (Phase.SUCCEEDED, Phase.FAILED)
-        return family.training.uid if owners == {family.training.uid} and not over else ""
+        own = owners == {family.training.uid} and not over
+        return family.training.read() if own else None
 
     def unseen_since(self, plural: str, moment: float) -> list[Sighting]:
         """Give the objects that neither watch nor list has brought since a monotonic time."""
@@ -228,7 +230,7 @@ class Store:
 
 def _written(raw: Mapping[str, Any], version: int, uid: str) -> _Written:
     metadata, status = mapping(raw, "metadata"), dict(mapping(raw, "status"))
-    progress = status.pop("progress", None)
+    reported = {name: status.pop(name) for name in _REPORTED if status.get(name)}
     essence = {
         "metadata": {name: metadata[name] for name in _METADATA if name in metadata},
         "spec": raw.get("spec"),
@@ -236,7 +238,7 @@ def _written(raw: Mapping[str, Any], version: int, uid: str) -> _Written:
     }
     return _Written(
         essence=json.dumps(essence, separators=(",", ":")).encode(),
-        progress=json.dumps(progress, separators=(",", ":")).encode() if progress else b"",
+        reported=json.dumps(reported, separators=(",", ":")).encode() if reported else b"",
         version=version,
         uid=uid,
         phase=text(status.get("phase")),

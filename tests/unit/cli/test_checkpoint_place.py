@@ -9,7 +9,7 @@ from torch import Tensor
 
 from splat_trainer.capture.synthetic import make_synthetic_capture
 from splat_trainer.cli.main import main
-from splat_trainer.contract import ExitCode
+from splat_trainer.contract import CheckpointRef, ExitCode, ProgressDocument, Stage
 from splat_trainer.contract.environment import Place
 from splat_trainer.train.training import Training
 from tests.s3_server import S3Server, s3_server
@@ -53,6 +53,27 @@ def test_a_run_goes_on_from_a_folder_of_its_own(attempt: Attempt, tmp_path: Path
     assert result(tmp_path)["checkpoint"] == {"iteration": 8, "uri": str(kept)}
     assert not (tmp_path / "out" / "checkpoints").exists()
     assert attempt(fast, "--checkpoint-interval=4") == (ExitCode.DONE, [8, 9, 10, 11])
+
+
+def documents(capsys: pytest.CaptureFixture[str]) -> list[ProgressDocument]:
+    lines = capsys.readouterr().out.splitlines()
+    return [ProgressDocument.model_validate_json(line) for line in lines]
+
+
+def test_a_run_tells_which_checkpoint_is_kept_from_that_which_it_goes_on_from_to_its_last(
+    attempt: Attempt, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fast = tmp_path / "fast"
+    attempt(fast, "--checkpoint-interval=4", "--progress=lines", until=6)
+    assert all(one.checkpoint is None for one in documents(capsys) if one.stage != Stage.TRAINING)
+    attempt(fast, "--checkpoint-interval=4", "--progress=lines")
+    told = documents(capsys)
+    training = next(one for one in told if one.stage is Stage.TRAINING)
+    kept = CheckpointRef(iteration=4, uri=str(fast / "checkpoint_0000004.pt"))
+    assert training.checkpoint == kept
+    last = CheckpointRef(iteration=8, uri=str(fast / "checkpoint_0000008.pt"))
+    assert told[-1].checkpoint == last
+    assert {one.checkpoint for one in told} == {None, kept, last}
 
 
 def test_what_is_none_of_its_checkpoints_stays_in_that_folder(
@@ -105,6 +126,16 @@ def test_a_run_goes_on_from_a_bucket_while_its_output_is_a_folder(
     assert attempt(place) == (ExitCode.DONE, [8, 9, 10, 11])
     assert {path.name for path in (own_store.root / "scratch/runs/one").iterdir()} == {"run_id.txt"}
     assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+def test_one_in_a_bucket_is_told_of_by_the_run_that_goes_on_from_it(
+    attempt: Attempt, own_store: S3Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attempt("s3://scratch/runs/told", "--checkpoint-interval=4", until=10)
+    attempt("s3://scratch/runs/told", "--progress=lines")
+    uri = "s3://scratch/runs/told/checkpoint_0000008.pt"
+    training = next(one for one in documents(capsys) if one.stage is Stage.TRAINING)
+    assert training.checkpoint == CheckpointRef(iteration=8, uri=uri)
 
 
 def test_a_strangers_checkpoints_there_are_not_gone_on_from(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from splat_trainer.cli.progress.http import HttpProgress, ProgressAddress, ProgressLine
-from splat_trainer.contract import ExitCode, ProgressDocument, Stage, TrainerError
+from splat_trainer.contract import CheckpointRef, ExitCode, ProgressDocument, Stage, TrainerError
 
 TOKEN = "a-token-that-must-never-be-logged"  # noqa: S105
 
@@ -108,6 +108,18 @@ def test_progress_arrives_as_json(server: Server, reporter: Callable[[str], Http
     path, _, body = server.posts[0]
     assert path == "/progress/ns/name?run=1"
     assert body == {"stage": "Training", "iteration": 40, "iterations": 100}
+
+
+def test_the_checkpoint_arrives_with_it(
+    server: Server, reporter: Callable[[str], HttpProgress]
+) -> None:
+    kept = CheckpointRef(iteration=30, uri="s3://splats/a.pt")
+    document = at(40).model_copy(update={"checkpoint": kept})
+    reporter(url_of(server)).tell(document, stage_began=True)
+    server.wait_for(1)
+    body = server.posts[0][2]
+    assert body["checkpoint"] == {"iteration": 30, "uri": "s3://splats/a.pt"}
+    assert ProgressDocument.model_validate(body) == document
 
 
 def test_a_slow_reader_gets_the_newest_and_not_all(

@@ -12,7 +12,13 @@ from splat_trainer.cli.progress.json_lines import write_json_lines
 from splat_trainer.cli.progress.reporter import Reporters
 from splat_trainer.cli.progress.terminal import TerminalBar, duration, figures
 from splat_trainer.cli.progress.throttle import Throttled
-from splat_trainer.contract import ProgressDocument, Stage, TrainerError
+from splat_trainer.contract import (
+    PROGRESS_LIMIT_BYTES,
+    CheckpointRef,
+    ProgressDocument,
+    Stage,
+    TrainerError,
+)
 
 
 class Clock:
@@ -64,6 +70,42 @@ def test_the_goal_is_known_before_training_begins() -> None:
     told = Told()
     Reporters([told], iterations=100).stage(Stage.FETCHING)
     assert told.documents[0][0].iterations == 100
+
+
+def test_a_checkpoint_is_told_with_every_document_after_it_and_by_none_of_its_own() -> None:
+    told = Told()
+    reporters = Reporters([told])
+    reporters.progress(at(40))
+    kept = CheckpointRef(iteration=40, uri="s3://splats/garden/checkpoints/checkpoint_0000040.pt")
+    reporters.checkpoint(kept)
+    assert len(told.documents) == 1
+    reporters.progress(at(41))
+    reporters.stage(Stage.EVALUATING)
+    assert [document.checkpoint for document, _ in told.documents] == [None, kept, kept]
+
+
+@pytest.mark.parametrize("uri", ["/x/" + "é" * 1100, "/x/\udc80", "/x/\n"])
+def test_an_address_that_would_keep_documents_from_arriving_is_not_told(uri: str) -> None:
+    told = Told()
+    reporters = Reporters([told])
+    reporters.checkpoint(CheckpointRef(iteration=40, uri=uri))
+    reporters.progress(at(41))
+    assert told.documents[-1][0].checkpoint is None
+
+
+def test_a_document_with_everything_in_it_is_not_refused_for_its_size() -> None:
+    told = Told()
+    reporters = Reporters([told])
+    numbers = [
+        name
+        for name in ProgressDocument.model_fields
+        if name not in ("stage", "checkpoint", "iteration", "iterations")
+    ]
+    most = dict.fromkeys(numbers, 2**63 - 1)
+    reporters.checkpoint(CheckpointRef(iteration=2**63 - 1, uri="é" * 1000))
+    reporters.progress(at(100, **most))
+    sent = told.documents[-1][0].model_dump_json(exclude_none=True).encode()
+    assert 2000 < len(sent) <= PROGRESS_LIMIT_BYTES
 
 
 def test_the_bytes_that_came_are_told_while_the_capture_is_fetched_and_not_after() -> None:
@@ -156,6 +198,18 @@ def test_the_file_holds_the_newest_document(tmp_path: Path) -> None:
     text = (tmp_path / "progress.json").read_text()
     assert ProgressDocument.model_validate_json(text) == at(2)
     assert [path.name for path in tmp_path.iterdir()] == ["progress.json"]
+
+
+def test_the_file_and_the_lines_say_which_checkpoint_is_kept(tmp_path: Path) -> None:
+    kept = CheckpointRef(iteration=40, uri="s3://splats/a.pt")
+    document = at(41).model_copy(update={"checkpoint": kept})
+    stream = StringIO()
+    write_progress_file(tmp_path / "progress.json")(document)
+    write_json_lines(stream)(document)
+    assert (tmp_path / "progress.json").read_text() == stream.getvalue()
+    said = json.loads(stream.getvalue())
+    assert said["checkpoint"] == {"iteration": 40, "uri": "s3://splats/a.pt"}
+    assert ProgressDocument.model_validate_json(stream.getvalue()) == document
 
 
 def test_the_bar_shows_the_figures_and_leaves_a_line_for_each_stage() -> None:

@@ -18,6 +18,7 @@ from splat_operator.decide import (
     UpdateJob,
     decide,
 )
+from splat_operator.decide.checkpoint import checkpoint_reported
 from splat_operator.decide.failure_rules import HOPELESS_EXIT_CODES
 from splat_operator.world import (
     Job,
@@ -27,6 +28,7 @@ from splat_operator.world import (
     Training,
     WarmUp,
     World,
+    parse_progress,
 )
 
 from .builders import NOW, installation, raw_training
@@ -58,6 +60,8 @@ class Cluster:
     jobs_made: int = 0
     pods_made: int = 0
     pods_done: int = 0
+    saved: int = 0
+    """The newest checkpoint that is kept, by its step; 0 where there is none."""
 
     def tick(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -175,8 +179,17 @@ class Cluster:
                 self.pods_done += 1
                 self._end(pod, code)
 
+    @property
+    def trains(self) -> bool:
+        return any(pod["status"]["phase"] == "Running" for pod in self.pods)
+
+    def save(self) -> None:
+        """The trainer that runs, if one does, saves a checkpoint."""
+        self.saved += 10 * self.trains
+
     def evict(self) -> None:
         for pod in self.live_pods():
+            self.saved += self.trains
             pod["status"]["conditions"] = [
                 {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
             ]
@@ -190,6 +203,8 @@ class Cluster:
             source = "Compiled" if self.damaged else "Cache"
             self.in_vain += self.damaged
             document |= {"kernels": {"source": source, "key": "k", "seconds": 0.1}}
+        if code != 0 and self.saved:
+            document |= {"checkpoint": self.checkpoint()}
         if code == 0:
             document |= {"iterations": 100, "gaussians": 7, "psnr": 30.0}
         pod["status"]["phase"] = "Failed" if code else "Succeeded"
@@ -205,6 +220,9 @@ class Cluster:
                 }
             )
         ]
+
+    def checkpoint(self) -> Raw:
+        return {"iteration": self.saved, "uri": f"/output/checkpoint_{self.saved}"}
 
     def _make_pod(self) -> None:
         assert self.job is not None
@@ -269,6 +287,17 @@ class Operator:
         self.see_warm_up()
         self.see_job()
         self.see_pods()
+
+    def take_report(self) -> None:
+        """A trainer that runs, and has saved, reports."""
+        self.see_training()
+        seen = Training.from_api(self.training)
+        if not self.cluster.trains or not self.cluster.saved or seen.finished:
+            return
+        told = {"stage": "Training", "checkpoint": self.cluster.checkpoint()}
+        report = checkpoint_reported(seen, parse_progress(json.dumps(told)))
+        self.cluster.training["status"]["checkpoint"] = dict(report)
+        self.see_training()
 
     def decision(self) -> Decision:
         uid = self.job["metadata"]["uid"] if self.job else ""

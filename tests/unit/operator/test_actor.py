@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from splat_operator.act import Actor, ApiClient, ApiError, Definition
 from splat_operator.decide import Action, CreateJob, CreateWarmUp
 
-from .builders import job, training
+from .builders import job, raw_training, training
 
 MANAGED, OF_TRAINING = "app.kubernetes.io/managed-by", "splatting.dev/training"
 JOBS = "/apis/batch/v1/namespaces/{namespace}/jobs"
@@ -170,3 +170,87 @@ def test_a_namesake_of_a_warm_up_is_no_warm_up() -> None:
     with pytest.raises(ApiError) as raised:
         make(JobsOfServer(namesake), CreateWarmUp(WARM_UP))
     assert raised.value.refusal
+
+
+STATUS = "/apis/splatting.dev/v1alpha1/namespaces/gardens/splattrainings/garden"
+
+
+class StatusOfServer:
+    """A server where the operator is the manager of a checkpoint, and perhaps of progress."""
+
+    def __init__(self, iteration: int, *others: str, phase: str = "Unknown") -> None:
+        self.conflicts = (".status.checkpoint.iteration", ".status.checkpoint.uri", *others)
+        self.status: dict[str, Any] = {
+            "checkpoint": {"iteration": iteration, "uri": "pvc://a/b"},
+            "conditions": [{"type": "Succeeded", "status": phase}],
+        }
+        self.asked: list[str] = []
+
+    def application(self) -> web.Application:
+        """Give the web application."""
+        application = web.Application()
+        application.router.add_patch(f"{STATUS}/status", self._apply)
+        application.router.add_get(STATUS, self._read)
+        return application
+
+    async def _apply(self, request: web.Request) -> web.Response:
+        body, forced = json.loads(await request.text()), request.query["force"] == "true"
+        assert request.query["fieldManager"] == "splat-operator-progress"
+        self.asked.append("force" if forced else "apply")
+        if not forced:
+            causes = [{"reason": "FieldManagerConflict", "field": one} for one in self.conflicts]
+            words = {"reason": "Conflict", "message": "conflicts", "details": {"causes": causes}}
+            return web.json_response(words, status=409)
+        if body["metadata"]["resourceVersion"] != "7":
+            return web.json_response({"reason": "Conflict", "message": "it is 7"}, status=409)
+        self.status |= body["status"]
+        return web.json_response({})
+
+    async def _read(self, request: web.Request) -> web.Response:
+        self.asked.append("get")
+        found = raw_training(status=self.status)
+        found["metadata"]["resourceVersion"] = "7"
+        return web.json_response(found)
+
+
+NEWER = {"progress": {"iteration": 58}, "checkpoint": {"iteration": 50, "uri": "pvc://a/c"}}
+
+
+def report(server: StatusOfServer) -> None:
+    async def run() -> None:
+        async with TestServer(server.application()) as serving, aiohttp.ClientSession() as session:
+            client = ApiClient(session, str(serving.make_url("/")))
+            await Actor(client, "me", Definition(client)).write_report(
+                "gardens", "garden", training().uid, NEWER
+            )
+
+    asyncio.run(run())
+
+
+def test_a_checkpoint_that_the_operator_wrote_gives_way_to_a_newer_that_is_reported() -> None:
+    server = StatusOfServer(40)
+    report(server)
+    assert server.asked == ["apply", "get", "force"]
+    assert server.status["checkpoint"] == NEWER["checkpoint"]
+    assert server.status["progress"] == NEWER["progress"]
+
+
+@pytest.mark.parametrize(
+    ("server", "asked"),
+    [
+        # A pod's last word, which is newer than this report of it.
+        (StatusOfServer(51), ["apply", "get"]),
+        (StatusOfServer(40, phase="True"), ["apply", "get"]),
+        (StatusOfServer(40, phase="False"), ["apply", "get"]),
+        # At the end the operator has taken progress over.
+        (StatusOfServer(40, ".status.progress.stage"), ["apply"]),
+    ],
+)
+def test_a_report_that_comes_late_overwrites_nothing(
+    server: StatusOfServer, asked: list[str]
+) -> None:
+    before = dict(server.status)
+    with pytest.raises(ApiError) as raised:
+        report(server)
+    assert raised.value.conflict
+    assert (server.asked, server.status) == (asked, before)

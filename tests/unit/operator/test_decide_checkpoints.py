@@ -7,7 +7,8 @@ import pytest
 
 from splat_operator.api import SplatTrainingSpec
 from splat_operator.decide import CreateJob, decide
-from splat_operator.world import Training, World
+from splat_operator.decide.checkpoint import checkpoint_reported
+from splat_operator.world import Training, World, parse_progress
 
 from .builders import (
     CLAIMS,
@@ -17,6 +18,7 @@ from .builders import (
     installation,
     job,
     pod,
+    running,
     status_of,
     terminated,
     training,
@@ -124,6 +126,71 @@ def test_where_and_how_far_the_newest_is_stands_in_the_status_for_somebody_outsi
         "iteration": 120,
         "uri": "pvc://fast/scratch/garden-5f1c9a2e/checkpoint_0000120.pt",
     }
+
+
+def written(iteration: int) -> dict[str, Any]:
+    return {"iteration": iteration, "uri": f"pvc://splats/checkpoint_{iteration}"}
+
+
+def reported(asked: Training, iteration: int, uri: str = "/output/x") -> dict[str, Any]:
+    told = {"iteration": iteration, "uri": uri}
+    document = parse_progress(json.dumps({"stage": "Training", "checkpoint": told}))
+    return dict(checkpoint_reported(asked, document))
+
+
+def interrupted(iteration: int) -> dict[str, Any]:
+    told = {"iteration": iteration, "uri": f"/output/checkpoint_{iteration}"}
+    ended = {"outcome": "Interrupted", "exitCode": 75, "reason": "Interrupted"}
+    return terminated(75, json.dumps({**RESULT, **ended, "checkpoint": told}))
+
+
+def test_a_running_trainer_tells_of_its_checkpoint_as_a_stopped_one_does() -> None:
+    asked = training(output=OUTPUT, checkpoint={"interval": 10, "where": FAST})
+    uri = "/checkpoints/scratch/garden-5f1c9a2e/checkpoint_0000120.pt"
+    assert reported(asked, 120, uri) == {
+        "iteration": 120,
+        "uri": "pvc://fast/scratch/garden-5f1c9a2e/checkpoint_0000120.pt",
+    }
+    assert reported(asked, 120, "s3://splats/garden/a.pt")["uri"] == "s3://splats/garden/a.pt"
+
+
+def test_what_a_running_trainer_told_stays_in_the_status_when_the_operator_writes_it() -> None:
+    asked = training(status={"checkpoint": written(40)})
+    assert status_of(asked, job(asked), pod(**running()))["checkpoint"] == written(40)
+
+
+def test_a_pod_that_stops_tells_of_a_newer_one_than_it_told_while_it_ran() -> None:
+    asked = training(status={"checkpoint": written(40)})
+    assert status_of(asked, job(asked), pod(**interrupted(47)))["checkpoint"] == written(47)
+
+
+def test_the_checkpoint_of_a_pod_that_follows_is_not_set_back_to_that_of_the_one_before() -> None:
+    asked = training(status={"checkpoint": written(90)})
+    pods = (pod("first", 2, **interrupted(47)), pod("second", 9, **running()))
+    assert status_of(asked, job(asked), *pods)["checkpoint"] == written(90)
+
+
+def test_a_report_without_a_newer_checkpoint_carries_the_one_that_is_written() -> None:
+    """The next pod says nothing of one while it loads; left out, the field would be removed."""
+    asked = training(status={"checkpoint": written(40)})
+    loading = parse_progress('{"stage": "Loading"}')
+    assert checkpoint_reported(asked, loading) == written(40)
+    assert reported(asked, 30) == written(40)
+    assert reported(asked, 50) == {"iteration": 50, "uri": "pvc://splats/x"}
+
+
+def test_where_nobody_told_of_one_there_is_none() -> None:
+    asked = training()
+    assert checkpoint_reported(asked, parse_progress('{"stage": "Training"}')) == {}
+    assert "checkpoint" not in status_of(asked, job(asked), pod(**running()))
+
+
+@pytest.mark.parametrize("uri", ["", " \n\t", "\x1b[2Jevil\n", "s3://x/" + "y" * 3000, "\udc80"])
+def test_an_address_from_a_hostile_pod_is_one_short_printable_line_or_none(uri: str) -> None:
+    told = reported(training(), 10**400, uri)
+    assert told == {} or told["iteration"] == 2**63 - 1
+    assert told == {} or (told["uri"].isprintable() and 0 < len(told["uri"]) <= 2048)
+    assert bool(told) == bool(uri.strip()) or uri == "\udc80"
 
 
 def test_a_claim_or_a_secret_that_is_not_there_is_not_accepted_and_heals() -> None:

@@ -18,6 +18,8 @@ STEPS = (
     "job_controller",
     "pod_step",
     "evict",
+    "save",
+    "report",
     "suspend",
     "resume",
     "delete_job",
@@ -54,10 +56,16 @@ def run_step(cluster: Cluster, operator: Operator, step: str) -> None:
         # Somebody else's kubectl; once the end is near it would lose the result with the pod.
         if cluster.job and not cluster.job["status"].get("conditions") and cluster.live_pods():
             cluster.delete_job(cluster.job["metadata"]["uid"])
+    elif step == "report":
+        operator.take_report()
     elif step == "tick":
         cluster.tick(3)
     else:
         getattr(cluster, step)()
+
+
+def checkpoint_step(status: dict[str, Any]) -> int:
+    return int(status.get("checkpoint", {"iteration": 0})["iteration"])
 
 
 def run_to_the_end(cluster: Cluster, operator: Operator) -> dict[str, Any]:
@@ -84,11 +92,17 @@ def test_any_order_loss_and_repetition_of_events_ends_in_the_same_world(
 ) -> None:
     cluster = new_cluster([*failures, end], maxRetries=retries)
     operator = Operator(cluster)
+    newest = 0
     for step in steps:
         run_step(cluster, operator, step)
         # Never two pods at once: there is one Job, and it replaces only what has ended.
         assert len(cluster.live_pods()) <= 1
+        # Never an older checkpoint than was shown before, and none that nobody saved.
+        before, newest = newest, checkpoint_step(cluster.training["status"])
+        assert before <= newest <= cluster.saved
+        assert step != "report" or not cluster.trains or newest == cluster.saved
     status = run_to_the_end(cluster, operator)
+    assert newest <= checkpoint_step(status) <= cluster.saved
     # What the Job controller comes to is what the status tells.
     cluster.job_controller()
     if cluster.job is not None:
@@ -100,6 +114,7 @@ def test_any_order_loss_and_repetition_of_events_ends_in_the_same_world(
         assert status["progress"]["percent"] == "100%"
         assert status["result"]["psnr"] == "30.00"
     else:
+        assert checkpoint_step(status) == cluster.saved  # the last pod told of it
         assert succeeded["reason"] in ("InvalidCapture", "InternalError", "StorageUnavailable")
     assert cluster.jobs_made <= 1 + steps.count("delete_job")
     assert status["attempts"] >= 1

@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from splat_operator.progress import caller as caller_module
 from splat_operator.progress.caller import Caller, TokenReviewer, claimed_caller
 from splat_operator.progress.endpoint import LEAST_SECONDS, ProgressEndpoint
-from splat_operator.progress.writer import ProgressWriter, Target
+from splat_operator.progress.writer import ProgressWriter
+from splat_operator.world import Training
 from splat_trainer.contract.progress import REPORT_AFTER_HEADER
+
+from .builders import UID, training
 
 PATH = "/v1/namespaces/gardens/trainings/garden/progress"
 REPORT = {"stage": "Training", "iteration": 45, "iterations": 100, "iterationsPerSecond": 9.876}
@@ -70,13 +73,13 @@ def play(api: ReviewingApi, scene: Scene) -> None:
     async def run() -> None:
         written: list[Mapping[str, Any]] = []
 
-        async def write(ns: str, name: str, uid: str, progress: Mapping[str, Any]) -> None:
-            assert (ns, name, uid) == ("gardens", "garden", "uid-1")
-            written.append(progress)
+        async def write(ns: str, name: str, uid: str, report: Mapping[str, Any]) -> None:
+            assert (ns, name, uid) == ("gardens", "garden", UID)
+            written.append(report)
 
-        def find(namespace: str, name: str, pod_uid: str) -> Target | None:
+        def find(namespace: str, name: str, pod_uid: str) -> Training | None:
             own = (namespace, name, pod_uid) == ("gardens", "garden", "pod-1")
-            return Target(namespace, name, "uid-1") if own else None
+            return training() if own else None
 
         writer = ProgressWriter(write, least=0.05)
         reviewer = TokenReviewer(api)  # type: ignore[arg-type]
@@ -97,7 +100,8 @@ def test_a_pod_of_the_training_may_report() -> None:
         answer = await client.post(PATH, json=REPORT, headers=headers(token()))
         assert answer.status == 204
         await asyncio.sleep(0.01)
-        (progress,) = written
+        (report,) = written
+        progress = report["progress"]
         assert progress["percent"] == "45%"
         assert progress["iterationsPerSecond"] == "9.88"
         assert progress["stage"] == "Training"
@@ -251,3 +255,32 @@ def test_a_body_that_is_no_report_is_refused_in_one_line(body: bytes, status: in
 @given(st.text(max_size=200))
 def test_any_text_for_a_token_is_read_or_refused(text: str) -> None:
     assert claimed_caller(text) is None or isinstance(claimed_caller(text), Caller)
+
+
+def test_the_checkpoint_that_a_report_tells_of_is_written_with_it() -> None:
+    told = {"iteration": 40, "uri": "/output/checkpoints/checkpoint_0000040.pt"}
+
+    async def scene(client: "TestClient[Any, Any]", written: list[Mapping[str, Any]]) -> None:
+        report = {**REPORT, "checkpoint": told}
+        assert (await client.post(PATH, json=report, headers=headers(token()))).status == 204
+        await asyncio.sleep(0.01)
+        (one,) = written
+        assert one["checkpoint"] == {
+            "iteration": 40,
+            "uri": "pvc://splats/checkpoints/checkpoint_0000040.pt",
+        }
+        assert one["progress"]["iteration"] == 45
+
+    play(ReviewingApi({token(): approval()}), scene)
+
+
+@pytest.mark.parametrize("checkpoint", ["s3://a/b", {"iteration": -1, "uri": "x"}, {"uri": "x"}])
+def test_a_report_whose_checkpoint_is_none_is_refused(checkpoint: Any) -> None:
+    async def scene(client: "TestClient[Any, Any]", written: list[Mapping[str, Any]]) -> None:
+        report = {**REPORT, "checkpoint": checkpoint}
+        answer = await client.post(PATH, json=report, headers=headers(token()))
+        assert answer.status == 400
+        assert "checkpoint" in await answer.text()
+        assert written == []
+
+    play(ReviewingApi({token(): approval()}), scene)

@@ -32,19 +32,19 @@ class Api:
         self.refusal: Exception | None = None
         self._turn = asyncio.Lock()
 
-    async def write(self, ns: str, name: str, uid: str, progress: Mapping[str, Any]) -> None:
+    async def write(self, ns: str, name: str, uid: str, report: Mapping[str, Any]) -> None:
         async with self._turn:
             await asyncio.sleep(self.each)
             if self.refusal:
                 raise self.refusal
-            self.written.append((now(), name, progress["iteration"]))
+            self.written.append((now(), name, report["progress"]["iteration"]))
 
     def writer(self) -> ProgressWriter:
         return ProgressWriter(self.write, written=lambda age: self.ages.append((now(), age)))
 
 
 def at(iteration: int, stage: str = "Training") -> dict[str, Any]:
-    return {"stage": stage, "iteration": iteration, "lastUpdated": str(now())}
+    return {"progress": {"stage": stage, "iteration": iteration, "lastUpdated": str(now())}}
 
 
 def target(name: str) -> Target:
@@ -110,6 +110,20 @@ def test_what_says_nothing_new_is_written_only_now_and_then() -> None:
         return api.written
 
     assert len(run(scene())) == 4
+
+
+def test_checkpoints_make_no_write_come_sooner_and_a_new_one_is_something_new() -> None:
+    async def scene() -> Written:
+        api = Api()
+        writer = api.writer()
+        for step in range(100):
+            writer.offer(target("a"), {**at(7), "checkpoint": {"iteration": step}})
+            await asyncio.sleep(0.5)
+        return api.written
+
+    times = [moment for moment, _, _ in run(scene())]
+    assert all(later - sooner >= 2 for sooner, later in itertools.pairwise(times))
+    assert 20 <= len(times) <= 26
 
 
 @pytest.mark.parametrize("refusal", [ApiError(500, "InternalError", "no"), TimeoutError()])

@@ -30,6 +30,10 @@ def test_durations_have_their_two_largest_units(seconds: float | None, shown: st
     assert shown_duration(seconds) == shown
 
 
+def test_a_count_that_is_larger_than_any_float_is_shown_as_the_largest() -> None:
+    assert shown_count(10**400) == 2**63 - 1
+
+
 @given(st.floats() | st.none())
 def test_no_number_breaks_what_is_shown(value: float | None) -> None:
     number, count, duration = shown_number(value, 2), shown_count(value), shown_duration(value)

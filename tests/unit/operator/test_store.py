@@ -67,8 +67,9 @@ def test_an_older_sight_never_replaces_a_newer_one() -> None:
 def test_a_report_of_progress_is_no_news_but_is_remembered() -> None:
     store = Store()
     store.see_training(a_training(1))
-    assert store.see_training(a_training(2, status={"progress": {"percent": "4%"}})) is None
-    assert world(store).training.status["progress"] == {"percent": "4%"}
+    said = {"progress": {"percent": "4%"}, "checkpoint": {"iteration": 4, "uri": "s3://a/b"}}
+    assert store.see_training(a_training(2, status=said)) is None
+    assert world(store).training.status == said
 
 
 def test_the_same_job_seen_again_is_no_news() -> None:
@@ -91,7 +92,7 @@ def test_a_pod_that_only_carries_the_label_is_not_this_trainings() -> None:
     stray = versioned(raw_pod("stray"), 4, ownerReferences=[])
     store.see_pod(stray)
     assert world(store).pods == ()
-    assert store.own_running_pod(KEY, stray["metadata"]["uid"]) == ""
+    assert store.trained_by(KEY, stray["metadata"]["uid"]) is None
 
 
 @pytest.mark.parametrize(
@@ -132,11 +133,11 @@ def test_only_a_pod_of_the_trainings_own_job_may_report_and_only_before_the_end(
     store.see_training(a_training(1))
     store.see_job(a_job())
     store.see_pod(a_pod(**running()))
-    assert store.own_running_pod(KEY, "uid-garden-x") == training().uid
-    assert store.own_running_pod(Key("gardens", "other"), "uid-garden-x") == ""
-    assert store.own_running_pod(KEY, "uid-unknown") == ""
+    assert store.trained_by(KEY, "uid-garden-x") == training()
+    assert store.trained_by(Key("gardens", "other"), "uid-garden-x") is None
+    assert store.trained_by(KEY, "uid-unknown") is None
     store.see_training(a_training(9, status={"phase": "Succeeded"}))
-    assert store.own_running_pod(KEY, "uid-garden-x") == ""
+    assert store.trained_by(KEY, "uid-garden-x") is None
 
 
 def test_a_pod_that_has_ended_or_is_gone_may_not_report_however_long_its_token_is_good() -> None:
@@ -146,10 +147,10 @@ def test_a_pod_that_has_ended_or_is_gone_may_not_report_however_long_its_token_i
     store.see_pod(a_pod(**running()))
     store.see_pod(versioned(raw_pod("next", seconds=9, **running()), 5))
     store.see_pod(a_pod(6, **terminated(74)))
-    assert store.own_running_pod(KEY, "uid-garden-x") == ""
-    assert store.own_running_pod(KEY, "uid-next") == training().uid
+    assert store.trained_by(KEY, "uid-garden-x") is None
+    assert store.trained_by(KEY, "uid-next") == training()
     store.forget_pod(versioned(raw_pod("next"), 7))
-    assert store.own_running_pod(KEY, "uid-next") == ""
+    assert store.trained_by(KEY, "uid-next") is None
 
 
 def test_a_training_made_anew_under_the_same_name_replaces_the_old_one() -> None:

@@ -20,6 +20,7 @@ from splat_trainer.optimize.growth_plan import count_cap
 from splat_trainer.optimize.schedule import schedule_for
 from splat_trainer.rasterize.interface import Cameras, Rendering
 from splat_trainer.rasterize.reference import ReferenceRasterizer
+from splat_trainer.train.checkpoint import load_checkpoint
 from splat_trainer.train.loop import train
 from splat_trainer.train.outcome import TrainOutcome
 from splat_trainer.train.training import Training, capture_size
@@ -260,6 +261,20 @@ def test_checkpoints_come_every_so_often_and_replace_each_other(
     files = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert files == ["checkpoint_0000020.pt"]
     assert outcome.checkpoint == tmp_path / "checkpoints" / files[0]
+
+
+def test_each_checkpoint_is_told_of_when_it_can_be_gone_on_from(
+    scene: Scene, tmp_path: Path
+) -> None:
+    told: list[int] = []
+    config = TrainConfig(iterations=25, device="cpu", checkpoint_interval=10)
+
+    def saved(path: Path) -> None:
+        told.append(load_checkpoint(path).step)
+        assert [path] == list((tmp_path / "checkpoints").iterdir())
+
+    train(scene, config, work_dir=tmp_path, observer=Recorder(), on_checkpoint=saved)
+    assert told == [10, 20]
 
 
 def test_every_held_out_view_is_given_with_its_render(scene: Scene, tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 from splat_trainer.cli.checkpoints import Checkpoints
-from splat_trainer.contract import TrainerError
-from splat_trainer.train.checkpoint_files import newest_checkpoint
+from splat_trainer.contract import CheckpointRef, TrainerError
+from splat_trainer.train.checkpoint_files import newest_checkpoint, step_of
 
 logger = logging.getLogger(__name__)
 
@@ -13,8 +14,15 @@ logger = logging.getLogger(__name__)
 class CheckpointMirror:
     """Looks for new ones now and then; a copy that fails is logged, and never ends the run."""
 
-    def __init__(self, checkpoints: Checkpoints, every: float = 2.0) -> None:
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        copied: Callable[[CheckpointRef], object],
+        every: float = 2.0,
+    ) -> None:
+        """`copied` is told of each that has arrived; `every` is in seconds."""
         self._checkpoints = checkpoints
+        self._tell = copied
         self._every = every
         self._copied = ""
         self._closing = threading.Event()
@@ -36,7 +44,9 @@ class CheckpointMirror:
             if newest is None or newest.name == self._copied:
                 continue
             try:
-                self._checkpoints.put(newest)
-                self._copied = newest.name
+                uri = self._checkpoints.put(newest)
             except (TrainerError, OSError) as error:
                 logger.warning("checkpoint %s is not copied yet: %s", newest.name, error)
+                continue
+            self._copied = newest.name
+            self._tell(CheckpointRef(iteration=step_of(newest), uri=uri))

@@ -135,7 +135,7 @@ class TrainingRun:
         from splat_trainer.train.loop import train  # noqa: PLC0415 - imports torch
 
         checkpoint = self._checkpoint()
-        mirror = CheckpointMirror(self._checkpoints)
+        mirror = CheckpointMirror(self._checkpoints, self._reporters.checkpoint)
         if self._config.checkpoint_interval and not self._checkpoints.local:
             mirror.start()
         try:
@@ -147,6 +147,7 @@ class TrainingRun:
                 stop=self._interruption.requested,
                 resume=checkpoint,
                 checkpoints=self._checkpoints.folder,
+                on_checkpoint=self._saved if self._checkpoints.local else None,
                 on_render=lambda view, render: previews.add(view.name, view.image, render),
                 crew=self._crew,
             )
@@ -157,6 +158,11 @@ class TrainingRun:
         finally:
             mirror.close()
             self._record.note(kernels=kernels_used())
+
+    def _saved(self, path: Path) -> None:
+        """Tell of a checkpoint that is kept under its name: one saved there, or gone on from."""
+        uri = self._checkpoints.uri(path.name)
+        self._reporters.checkpoint(CheckpointRef(iteration=step_of(path), uri=uri))
 
     def _note_checkpoint(self) -> None:
         """Say in the result of a run that failed where its last checkpoint is."""
@@ -182,6 +188,7 @@ class TrainingRun:
         checkpoint = self._checkpoints.newest()
         if checkpoint:
             logger.info("going on from %s", checkpoint.name)
+            self._saved(checkpoint)
         else:
             logger.info("no checkpoint in %s: starting anew", self._checkpoints.uri())
         return checkpoint

@@ -9,7 +9,7 @@ from splat_trainer.contract.failure import TrainerError
 from splat_trainer.contract.formats import SplatFormat
 from splat_trainer.contract.kernels import KernelsDocument, KernelsOutcome
 from splat_trainer.contract.kernels_use import KernelsSource, KernelsUse
-from splat_trainer.contract.progress import ProgressDocument, Stage
+from splat_trainer.contract.progress import PROGRESS_LIMIT_BYTES, ProgressDocument, Stage
 from splat_trainer.contract.result import (
     CheckpointRef,
     Outcome,
@@ -19,6 +19,7 @@ from splat_trainer.contract.result import (
 )
 
 __all__ = [
+    "PROGRESS_LIMIT_BYTES",
     "CheckpointRef",
     "ExitCode",
     "KernelsDocument",

@@ -5,10 +5,14 @@ from enum import StrEnum
 from pydantic import Field
 
 from splat_trainer.contract.model import Document
+from splat_trainer.contract.result import CheckpointRef
 
 REPORT_AFTER_HEADER = "Report-After"
 """In the answer to a progress document: in how many seconds, a decimal number, the next one is
 wanted. Who hears no such header reports every two seconds. A new stage need not wait for it."""
+
+PROGRESS_LIMIT_BYTES = 4096
+"""A document of more bytes is refused."""
 
 
 class Stage(StrEnum):
@@ -37,3 +41,8 @@ class ProgressDocument(Document):
     gpu_memory_bytes: int | None = Field(None, ge=0)
     bytes_done: int | None = Field(None, ge=0, description="Of the capture, while it is fetched.")
     bytes_total: int | None = Field(None, ge=0)
+    checkpoint: CheckpointRef | None = Field(
+        None,
+        description="The newest that is safe where checkpoints are kept: a run that is lost now "
+        "goes on from it.",
+    )

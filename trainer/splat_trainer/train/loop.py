@@ -46,6 +46,7 @@ def train(
     resume: Path | None = None,
     checkpoints: Path | None = None,
     on_render: RenderSink | None = None,
+    on_checkpoint: Callable[[Path], None] | None = None,
     schedule: Schedule | None = None,
     crew: Crew | None = None,
 ) -> TrainOutcome:
@@ -53,14 +54,16 @@ def train(
 
     Checkpoints go to the folder `checkpoints`, by default `work_dir`/checkpoints. Once `stop` says
     so, a checkpoint is written and the outcome is marked interrupted. `resume` is a checkpoint or
-    a folder of them. `on_render` gets the held-out views with their final renders. `schedule`
-    replaces the constants that belong to the configuration, for measurements of their effect.
-    `crew` are the processes that train with this one, which leads them.
+    a folder of them. `on_render` gets the held-out views with their final renders, `on_checkpoint`
+    each checkpoint once it is written. `schedule` replaces the constants that belong to the
+    configuration, for measurements of their effect. `crew` are the processes that train with this
+    one, which leads them.
     """
     device = choose_device(config.device)
     use_cores_we_have(device)
     checkpoint = load_checkpoint(resume) if resume else None
-    run = _Run(scene, config, device, checkpoints or work_dir / layout.CHECKPOINTS, observer)
+    folder = checkpoints or work_dir / layout.CHECKPOINTS
+    run = _Run(scene, config, device, folder, observer, on_checkpoint)
     try:
         run.prepare(checkpoint, schedule or schedule_for(config), resume, crew)
         run.train(stop)
@@ -87,12 +90,14 @@ class _Run:
         device: torch.device,
         checkpoints: Path,
         observer: TrainObserver,
+        on_checkpoint: Callable[[Path], None] | None,
     ) -> None:
         self._scene = scene
         self._config = config
         self._device = device
         self._folder = checkpoints
         self._observer = observer
+        self._on_checkpoint = on_checkpoint
         self._watch = Stopwatch(device)
         self._saved: Path | None = None
         self._interrupted = False
@@ -248,4 +253,6 @@ class _Run:
         seconds, curve = self._train_seconds(), tuple(self._meter.curve)
         with self._watch.measure("checkpoint"):
             self._saved = save_checkpoint(training.checkpoint(seconds, curve), self._folder)
+        if self._on_checkpoint:
+            self._on_checkpoint(self._saved)
         self._meter.resume(training.step)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from splat_trainer.contract import ProgressDocument, Stage
+from splat_trainer.contract import PROGRESS_LIMIT_BYTES, CheckpointRef, ProgressDocument, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ class Reporters:
     def __init__(self, reporters: Sequence[Reporter], iterations: int = 0) -> None:
         self._reporters = list(reporters)
         self._last = ProgressDocument(stage=Stage.FETCHING, iterations=iterations)
+        self._checkpoint: CheckpointRef | None = None
 
     def stage(self, stage: Stage) -> None:
         """A new stage began."""
@@ -39,6 +40,7 @@ class Reporters:
                 "eta_seconds": None,
                 "bytes_done": None,
                 "bytes_total": None,
+                "checkpoint": self._checkpoint,
             }
         )
         self._tell(stage_began=True)
@@ -50,8 +52,20 @@ class Reporters:
 
     def progress(self, document: ProgressDocument) -> None:
         """Where the run is; its stage is the one that began last, whatever the document says."""
-        self._last = _rounded(document.model_copy(update={"stage": self._last.stage}))
+        carried = {"stage": self._last.stage, "checkpoint": self._checkpoint}
+        self._last = _rounded(document.model_copy(update=carried))
         self._tell(stage_began=False)
+
+    def checkpoint(self, checkpoint: CheckpointRef) -> None:
+        """One is safe where checkpoints are kept: every document from the next on tells of it.
+
+        May be called in any thread. An address that is no text, or half as long as a document may
+        be, is not told: with it no document would arrive.
+        """
+        if not checkpoint.uri.isprintable():
+            return
+        if len(checkpoint.model_dump_json().encode()) <= PROGRESS_LIMIT_BYTES // 2:
+            self._checkpoint = checkpoint
 
     def close(self) -> None:
         """Close every reporter."""
