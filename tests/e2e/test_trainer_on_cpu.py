@@ -85,3 +85,25 @@ def test_a_real_capture_trains_to_a_splat_that_others_open(tmp_path: Path) -> No
     assert result.gaussians <= 4_000
     assert result.psnr is not None
     assert result.psnr > 17
+
+
+def test_a_splat_is_measured_through_the_lens_that_it_was_trained_with(tmp_path: Path) -> None:
+    if not (SHARED_DATA / "bonsai").is_dir():
+        pytest.skip("the real captures are not on this machine (../shared/data)")
+    process = run(
+        "train", "--data", SHARED_DATA / "bonsai", "--output", tmp_path, "--device", "cpu",
+        "--preset", "fast", "--iterations", "3", "--max-side", "64", "--max-gaussians", "4000",
+    )  # fmt: skip
+    assert process.returncode == ExitCode.DONE, process.stderr
+    psnr = result_in(tmp_path / "result.json").psnr
+    assert psnr is not None
+
+    def measured(*options: str) -> float:
+        told = run(
+            "eval", tmp_path / "point_cloud.ply", "--data", SHARED_DATA / "bonsai",
+            "--device", "cpu", "--max-side", "64", "--json", *options,
+        )  # fmt: skip
+        return float(json.loads(told.stdout)["psnr"])
+
+    assert measured() == pytest.approx(psnr, abs=1e-3)
+    assert measured("--lens", "model") != pytest.approx(psnr, abs=1e-3)

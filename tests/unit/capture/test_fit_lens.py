@@ -253,11 +253,11 @@ def test_photos_are_undistorted_by_the_lens_that_was_fitted(
     (tmp_path / "images").mkdir()
     for index in range(8):
         Image.new("RGB", (400, 300)).save(tmp_path / "images" / f"{index}.png")
-    plain = load_scene(tmp_path, TrainConfig())
+    plain = load_scene(tmp_path, TrainConfig(lens="model"))
     assert plain.lens is None
     assert {(view.width, view.height) for view in plain.train_views} == {(400, 300)}
     with caplog.at_level(logging.INFO):
-        scene = load_scene(tmp_path, TrainConfig(lens="fit"))
+        scene = load_scene(tmp_path, TrainConfig())
     assert scene.lens is not None
     assert scene.lens.endswith("used")
     assert scene.lens in caplog.text
@@ -266,7 +266,7 @@ def test_photos_are_undistorted_by_the_lens_that_was_fitted(
         assert abs(view.K[0, 0] - 410) < abs(410 - 400)
     told = inspect_capture(tmp_path).lens
     assert told is not None
-    assert told.endswith("train with --lens fit")
+    assert told.endswith("used, unless with --lens model")
 
 
 def test_where_no_lens_can_be_fitted_that_is_told_and_nothing_else_happens(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from splat_trainer.cli.config_sources import resolve_config
 from splat_trainer.cli.parser import build_parser
 from splat_trainer.cli.train_flags import add_config_flags, flag_of, given_config_flags
 from splat_trainer.contract import TrainConfig
-from splat_trainer.contract.config import Device, Frame
-from splat_trainer.contract.presets import Lens, Preset, Strategy
+from splat_trainer.contract.config import Device, Frame, Lens
+from splat_trainer.contract.presets import Preset, Strategy
 
 
 def parse(*args: str) -> dict[str, Any]:

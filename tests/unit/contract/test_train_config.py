@@ -67,7 +67,6 @@ def test_a_preset_fills_in_what_nobody_set_and_does_not_count_it_as_set(preset: 
     config = TrainConfig(preset=preset)
     assert config.iterations == PRESETS[preset].iterations
     assert config.strategy == PRESETS[preset].strategy
-    assert config.lens == PRESETS[preset].lens
     assert config.model_fields_set == {"preset"}
     assert config.to_args() == ["--preset", preset]
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_COMPILER = re.compile("ptxas|gcc|cc|c\\+\\+|clang|ld")
+_COMPILER = re.compile(r"ptxas.*|(.*-)?(gcc|g\+\+|cc|c\+\+|clang|clang\+\+|ld)(-\d+)?")
 
 
 def started_compilers() -> list[str]:
@@ -15,7 +15,7 @@ def started_compilers() -> list[str]:
     def hook(event: str, details: tuple[Any, ...]) -> None:
         if event == "subprocess.Popen" and "--version" not in details[1]:
             name = Path(str(details[1][0])).name
-            if _COMPILER.match(name):
+            if _COMPILER.fullmatch(name):
                 names.append(name)
 
     sys.addaudithook(hook)

@@ -107,7 +107,9 @@ def _lens(model: ColmapModel) -> str | None:
     if fit is None:
         return None
     return (
-        f"{fit.told().removesuffix(': used')}: train with --lens fit" if fit.taken else fit.told()
+        f"{fit.told().removesuffix(': used')}: used, unless with --lens model"
+        if fit.taken
+        else fit.told()
     )
 
 

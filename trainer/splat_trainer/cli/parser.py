@@ -48,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-_MEASURED_BY = ("max_side", "holdout_every", "allow_missing_images", "frame", "device")
+_MEASURED_BY = ("max_side", "holdout_every", "allow_missing_images", "lens", "frame", "device")
 
 _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
 
@@ -114,7 +114,11 @@ def _add_eval(commands: _Commands) -> None:
     parser.add_argument("--json", action="store_true", help="As one JSON document.")
     _add_endpoint(parser)
     _add_config_file(parser)
-    add_config_flags(parser, "what to measure", _MEASURED_BY)
+    lens = (
+        "fit: undistort as trainings do whose lens is fit. model: by the model alone. [default: as "
+        "metrics.json beside the splat, or the checkpoint, tells of its training; else model]"
+    )
+    add_config_flags(parser, "what to measure", _MEASURED_BY, {"lens": lens})
 
 
 def _add_convert(commands: _Commands) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 import annotated_types
@@ -21,10 +21,12 @@ def add_config_flags(
     parser: argparse.ArgumentParser,
     title: str = "how to train",
     fields: Iterable[str] = tuple(TrainConfig.model_fields),
+    helps: Mapping[str, str] = types.MappingProxyType({}),
 ) -> None:
     """Add a flag for each of `fields` of TrainConfig; one that is not given leaves no trace.
 
-    Values stay text: TrainConfig judges them, as it judges those of files and environment.
+    `helps` are texts for what means something else here than in a training, by field. Values
+    stay text: TrainConfig judges them, as it judges those of files and environment.
     """
     group = parser.add_argument_group(
         title, "Flags win over the environment, which wins over --config."
@@ -34,7 +36,7 @@ def add_config_flags(
         options: dict[str, Any] = {
             "dest": name,
             "default": argparse.SUPPRESS,
-            "help": _help(name, field).replace("%", "%%"),
+            "help": (helps.get(name) or _help(name, field)).replace("%", "%%"),
         }
         if field.annotation is bool:
             group.add_argument(flag_of(name), action=argparse.BooleanOptionalAction, **options)

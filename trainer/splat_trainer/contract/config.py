@@ -9,7 +9,6 @@ from splat_trainer.contract import environment
 from splat_trainer.contract.model import Document
 from splat_trainer.contract.presets import (
     PRESETS,
-    Lens,
     Preset,
     Strategy,
     densification_interval,
@@ -18,6 +17,7 @@ from splat_trainer.contract.presets import (
 
 Device = Literal["auto", "cuda", "cpu"]
 Frame = Literal["capture", "normalized"]
+Lens = Literal["model", "fit"]
 
 _ENVIRONMENT_FIELDS = {
     environment.ITERATIONS: "iterations",
@@ -74,9 +74,9 @@ class TrainConfig(Document):
         False, description="Train without images that are missing or unreadable."
     )
     lens: Lens = Field(
-        "model",
-        description="model: the lens is as the model says. fit: where a camera is a pinhole, find "
-        "its lens from the model's tracks and undistort, if that explains them better.",
+        "fit",
+        description="fit: where a camera is a pinhole, find its lens from the model's tracks and "
+        "undistort, if that explains them better. model: the lens is as the model says.",
     )
     frame: Frame = Field(
         "capture",
@@ -89,7 +89,6 @@ class TrainConfig(Document):
         settings = PRESETS[self.preset]
         self._fill_in("iterations", settings.iterations)
         self._fill_in("strategy", settings.strategy)
-        self._fill_in("lens", settings.lens)
         self._fill_in("densify_until_iteration", densify_until(self.strategy, self.iterations))
         self._fill_in(
             "densification_interval",

@@ -10,7 +10,6 @@ from typing import Literal
 
 Preset = Literal["reference", "balanced", "fast", "quality", "compact"]
 Strategy = Literal["default", "absgrad", "mcmc", "budget"]
-Lens = Literal["model", "fit"]
 
 FULL_RUN = 30_000
 """The run that the field's constants were made for, in steps (Kerbl et al. 2023)."""
@@ -30,15 +29,14 @@ class PresetSettings:
 
     iterations: int
     strategy: Strategy
-    lens: Lens
 
 
 PRESETS: Mapping[Preset, PresetSettings] = {
-    "reference": PresetSettings(iterations=FULL_RUN, strategy="default", lens="model"),
-    "balanced": PresetSettings(iterations=14_000, strategy="budget", lens="fit"),
-    "fast": PresetSettings(iterations=6_000, strategy="budget", lens="fit"),
-    "quality": PresetSettings(iterations=FULL_RUN, strategy="budget", lens="fit"),
-    "compact": PresetSettings(iterations=18_000, strategy="budget", lens="fit"),
+    "reference": PresetSettings(iterations=FULL_RUN, strategy="default"),
+    "balanced": PresetSettings(iterations=14_000, strategy="budget"),
+    "fast": PresetSettings(iterations=6_000, strategy="budget"),
+    "quality": PresetSettings(iterations=FULL_RUN, strategy="budget"),
+    "compact": PresetSettings(iterations=18_000, strategy="budget"),
 }
 
 
@@ -69,5 +67,4 @@ def told_defaults() -> Mapping[str, str]:
         f"30000; {BUDGET_SHARE:.0%} of iterations with strategy budget",
         "densification_interval": "100; with strategy budget "
         f"1/{BUDGET_EVENTS} of the steps that densify",
-        "lens": "model; fit with any preset but reference",
     }

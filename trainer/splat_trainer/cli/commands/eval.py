@@ -1,18 +1,19 @@
 """`splat-trainer eval`: how well a splat renders the held-out photos of its capture."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from splat_trainer.capture.load import load_scene
-from splat_trainer.capture.scene import Scene
 from splat_trainer.cli.formats import refuse_what_is_only_written
 from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.workspace import open_scratch
-from splat_trainer.contract import ExitCode, Reason, TrainConfig, TrainerError
+from splat_trainer.contract import ExitCode, Reason, TrainerError, layout
+from splat_trainer.contract.config import Lens
 from splat_trainer.contract.model import Document
 from splat_trainer.gaussians.formats.ply import read_ply
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.transform import transform
-from splat_trainer.report.metrics import ViewScore
+from splat_trainer.report.metrics import Metrics, ViewScore
 from splat_trainer.report.previews import PreviewWriter
 from splat_trainer.storage import fetch_capture
 from splat_trainer.train.checkpoint import load_checkpoint
@@ -35,6 +36,9 @@ def run(invocation: Invocation) -> ExitCode:
     refuse_what_is_only_written(arguments.splat)
     config = invocation.config()
     device = choose_device(config.device)
+    splat = _read_splat(arguments.splat)
+    if "lens" not in config.model_fields_set:
+        config = config.model_copy(update={"lens": splat.lens})
     with open_scratch() as scratch:
         folder = fetch_capture(arguments.data, scratch, endpoint=arguments.endpoint_url)
         scene = load_scene(folder, config)
@@ -43,7 +47,9 @@ def run(invocation: Invocation) -> ExitCode:
             Reason.INVALID_CONFIGURATION,
             "no view is held out, so there is none to measure: set --holdout-every to 2 or more",
         )
-    gaussians = _read_splat(arguments.splat, scene, config)
+    gaussians = splat.gaussians
+    if splat.exported and config.frame == "capture":
+        gaussians = transform(gaussians, scene.normalized_from_capture)
     names = [view.name for view in scene.test_views]
     previews = PreviewWriter(arguments.previews, names) if arguments.previews else None
     evaluation = evaluate(
@@ -66,14 +72,32 @@ def run(invocation: Invocation) -> ExitCode:
     return ExitCode.DONE
 
 
-def _read_splat(path: Path, scene: Scene, config: TrainConfig) -> Gaussians:
-    """Read a PLY or a checkpoint into the normalised world, where the views are."""
+@dataclass(frozen=True)
+class _Splat:
+    """What is measured, and which lens the photos had that it was trained on."""
+
+    gaussians: Gaussians
+    exported: bool
+    lens: Lens
+
+
+def _read_splat(path: Path) -> _Splat:
     if path.suffix.lower() == ".ply":
-        gaussians = read_ply(path)
-        if config.frame == "capture":
-            return transform(gaussians, scene.normalized_from_capture)
-        return gaussians
-    return load_checkpoint(path).gaussians
+        return _Splat(read_ply(path), True, _lens_in(path.with_name(layout.METRICS)))
+    checkpoint = load_checkpoint(path)
+    return _Splat(checkpoint.gaussians, False, checkpoint.config.lens)
+
+
+def _lens_in(metrics: Path) -> Lens:
+    """What a training's own figures tell of the lens, where they lie beside its splat.
+
+    Where they do not, the splat may be any program's: those train on the photos as they are.
+    """
+    try:
+        told = Metrics.model_validate_json(metrics.read_bytes()).capture.lens
+    except (OSError, ValueError):
+        return "model"
+    return "fit" if told else "model"
 
 
 def _table(document: EvaluationDocument) -> str:
