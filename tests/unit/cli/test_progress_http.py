@@ -154,6 +154,10 @@ def test_a_server_that_never_answers_holds_nobody_up() -> None:
             http_progress.tell(at(iteration), stage_began=False)
         http_progress.close()
         assert time.monotonic() - began < 30  # half of what the server would cost
+    # Once the server is gone its thread ends, and says so in this test's log and no other's.
+    for thread in threading.enumerate():
+        if thread.name == "progress-http":
+            thread.join(60)
 
 
 def test_failure_and_recovery_are_each_logged_once(
