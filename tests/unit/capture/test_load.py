@@ -43,7 +43,7 @@ def test_a_real_capture_is_a_scene(
     name: str, every: int, train: int, test: int, size: tuple[int, int] | None, tmp_path: Path
 ) -> None:
     folder = real_subset(name, tmp_path, every)
-    scene = load_scene(folder, TrainConfig(allow_missing_images=every > 1))
+    scene = load_scene(folder, TrainConfig(lens="model", allow_missing_images=every > 1))
     assert (len(scene.train_views), len(scene.test_views)) == (train, test)
     for view in (*scene.train_views, *scene.test_views):
         if size is not None:
