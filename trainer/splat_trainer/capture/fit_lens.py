@@ -55,13 +55,17 @@ class LensFit:
 
     def told(self) -> str:
         """The fit in one line."""
+        gain = (
+            f"the error of {self.observations} held-out observations from "
+            f"{self.error_before:.3f} to {self.error_after:.3f} pixels"
+        )
+        if not self.taken:
+            return (
+                f"as the model says: one fitted to the tracks took {gain}, too little or by chance"
+            )
         lenses = "; ".join(_lens(camera) for camera in self.cameras[:3])
         more = f" and {len(self.cameras) - 3} more" if len(self.cameras) > 3 else ""
-        return (
-            f"a lens fitted to the tracks ({lenses}{more}) takes the error of {self.observations} "
-            f"held-out observations from {self.error_before:.3f} to {self.error_after:.3f} pixels: "
-            + ("used" if self.taken else "not used, that may be chance")
-        )
+        return f"a lens fitted to the tracks ({lenses}{more}) takes {gain}: used"
 
 
 def fit_lens(model: ColmapModel) -> LensFit | None:

@@ -75,8 +75,8 @@ def split_views(
 def _with_lens(model: ColmapModel) -> tuple[ColmapModel, str]:
     """The model with its lens fitted, where it has none and the tracks tell one; and in words."""
     fit = fit_lens(model)
-    told = fit.told() if fit else "no lens was fitted: no camera is a pinhole with enough tracks"
-    _log.info("%s", told)
+    told = fit.told() if fit else "as the model says: no camera is a pinhole with enough tracks"
+    _log.info("lens: %s", told)
     return with_fitted_lens(model, fit), told
 
 
