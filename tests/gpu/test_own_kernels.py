@@ -14,6 +14,7 @@ from splat_trainer.optimize.losses import image_loss_for
 from splat_trainer.rasterize import tile_pairs
 from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer
 from splat_trainer.rasterize.interface import Rendering
+from splat_trainer.rasterize.tile_lists import key_bits, tile_side
 from splat_trainer.rasterize.tile_room import TileRoom, room_for
 from splat_trainer.train.own_kernels import check_own_kernels, told
 from tests.gpu.test_rasterizers_agree import leaves, on_gpu
@@ -113,7 +114,9 @@ def test_lists_of_a_fixed_size_draw_what_gsplats_own_draw(
         gradients = gradients_of(rendering, pull, gaussians)
         found.append([rendering.colors.detach(), rendering.alphas.detach(), *gradients])
         found[-1].append(rendering.means2d_gradients(absolute=absgrad))
-    agree(found[0], found[1], relative=1e-2)  # near ties in depth may change places
+    # Near ties in depth may change places, more of them where many tiles leave the depth few bits.
+    columns, rows = (-(-side // tile_side(width, height)) for side in (width, height))
+    agree(found[0], found[1], relative=5e-3 if key_bits(columns * rows) >= 20 else 1e-2)
     room.fetch()
     torch.cuda.synchronize()
     assert room.capacity == room_for(room.most)

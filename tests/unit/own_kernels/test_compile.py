@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
     reason="no C compiler, or no headers of Python",
 )
 
-ARCHITECTURES = ("8.0", "9.0+PTX")
+ARCHITECTURES = ("8.0", "8.9", "9.0+PTX")
 KERNELS = 15
 """For each: Adam of 4 degrees for all rows and for visible ones, 4 of the loss, 3 of pairs."""
 
@@ -117,7 +117,7 @@ def test_all_of_them_compile_to_machine_code(built: Built) -> None:
     assert sum(name.endswith(".cubin") for name in names) == len(ARCHITECTURES) * KERNELS
     assert any("/cuda_utils." in name for name in names)
     assert isinstance(built.manifest.ingredients, OwnIngredients)
-    assert built.manifest.ingredients.architectures == ("8.0", "9.0")
+    assert built.manifest.ingredients.architectures == ("8.0", "8.9", "9.0")
 
 
 def test_launches_with_a_filled_cache_compile_nothing(built: Built, tmp_path: Path) -> None:

@@ -26,9 +26,8 @@ def count_cap(config: TrainConfig, schedule: Schedule, capture: CaptureSize) -> 
     What is set bounds every strategy. Strategy budget else takes `budget_density` times the
     geometric mean of points and pixels: reconstruction finds points where there is detail, and
     pixels say how finely it is shown. With 0.26 that is 0.7M for 67k points on 255 photos of
-    800x533; 0.37 makes 1.0M and gains 0.3 dB for a quarter more time (docs/benchmarks.md). Half
-    as many again as there are points always have room, unless the points themselves are as many
-    as pixels allow.
+    800x533; 0.37 makes 1.0M, for 0.2 to 0.3 dB more (docs/benchmarks.md). Half as many again as
+    there are points always have room, unless the points themselves are as many as pixels allow.
     """
     if config.max_gaussians is not None or config.strategy != "budget":
         return config.max_gaussians

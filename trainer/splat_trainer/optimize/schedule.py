@@ -16,10 +16,9 @@ ADC = "gsplat 1.5.3, strategy/default.py; Kerbl et al. 2023, section 5.2"
 ABSGS = "Ye et al. 2024 (AbsGS); gsplat 1.5.3, examples/benchmarks"
 MCMC = "Kheradmand et al. 2024 (3DGS as MCMC); gsplat 1.5.3, strategy/mcmc.py"
 OURS = "measured here, docs/benchmarks.md"
-LITEGS = "LiteGS (arXiv 2503.01199), its published settings; not measured here"
-TAMING = "Mallick et al. 2024 (Taming 3DGS); not measured here"
-FASTGS = "FastGS (arXiv 2511.04283), its published settings; not measured here"
-DASH = "Chen et al. 2025 (DashGaussian, arXiv 2503.18402), simplified; not measured here"
+LITEGS = "LiteGS (arXiv 2503.01199), its published settings; parts measured in docs/benchmarks.md"
+FASTGS = "FastGS (arXiv 2511.04283), its published settings; not measured alone"
+DASH = "Chen et al. 2025 (DashGaussian, arXiv 2503.18402), simplified; docs/benchmarks.md"
 GUESS = "chosen without a measurement"
 
 
