@@ -65,7 +65,15 @@ WRONG: dict[str, tuple[Raw, str]] = {
         "densifyUntilIteration is after the last iteration",
     ),
     "densification after the end of a preset": (
-        training("wrong", training={"preset": "fast", "densifyUntilIteration": 7_000}),
+        training("wrong", training={"preset": "fast", "densifyUntilIteration": 9_001}),
+        "densifyUntilIteration is after the last iteration",
+    ),
+    "densification after the end of the default preset": (
+        training("wrong", training={"densifyUntilIteration": 18_001}),
+        "densifyUntilIteration is after the last iteration",
+    ),
+    "densification after the end of the field's own schedule": (
+        training("wrong", training={"strategy": "default", "densifyUntilIteration": 30_001}),
         "densifyUntilIteration is after the last iteration",
     ),
     "mcmc without a count": (

@@ -23,7 +23,7 @@ from splat_operator.api.resource import (
 )
 from splat_operator.api.storage import Output, Source
 from splat_trainer.contract import TrainConfig
-from splat_trainer.contract.presets import PRESETS
+from splat_trainer.contract.presets import DEFAULT_PRESET, PRESET_OF_A_STRATEGY, PRESETS
 
 _FIXED: dict[str, Any] = {IMMUTABLE: True}
 
@@ -40,7 +40,8 @@ TRAINING_RULES = (
     rule(
         "!has(self.densifyUntilIteration) || self.densifyUntilIteration <= "
         f"(has(self.iterations) ? self.iterations : {{{_STEPS_OF_PRESETS}}}"
-        "[has(self.preset) ? self.preset : 'reference'])",
+        "[has(self.preset) ? self.preset : "
+        f"has(self.strategy) ? '{PRESET_OF_A_STRATEGY}' : '{DEFAULT_PRESET}'])",
         "densifyUntilIteration is after the last iteration: lower it, or raise iterations",
     ),
     rule(

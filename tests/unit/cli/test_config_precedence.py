@@ -17,7 +17,7 @@ def refusal(
 
 
 def test_defaults_where_nobody_says_anything() -> None:
-    assert resolve_config({}, {}, {}).iterations == 30_000
+    assert resolve_config({}, {}, {}).iterations == 18_000
 
 
 def test_the_file_wins_over_the_defaults() -> None:

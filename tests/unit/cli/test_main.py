@@ -57,7 +57,7 @@ def test_what_needs_no_torch_imports_none(args: list[str]) -> None:
 
 
 def test_the_shown_configuration_can_be_read_again(tmp_path: Path) -> None:
-    shown = splat_trainer("config", "--iterations", "7000", "--max-side", "800").stdout
+    shown = splat_trainer("config", "--iterations", "7000", "--strategy", "default").stdout
     (tmp_path / "run.json").write_text(shown)
     again = splat_trainer("config", "--config", tmp_path / "run.json").stdout
     assert again == shown

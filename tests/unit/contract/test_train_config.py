@@ -2,22 +2,26 @@ import pytest
 from pydantic import ValidationError
 
 from splat_trainer.contract import TrainConfig
-from splat_trainer.contract.presets import PRESETS, Preset
+from splat_trainer.contract.presets import PRESETS, Preset, Strategy
 
 
-def test_the_defaults_are_those_of_a_full_3dgs_run() -> None:
-    config = TrainConfig()
+def reference(**settings: int) -> TrainConfig:
+    return TrainConfig.model_validate({"preset": "reference", **settings})
+
+
+def test_the_reference_is_a_full_3dgs_run() -> None:
+    config = reference()
     assert (config.iterations, config.densify_until_iteration) == (30_000, 15_000)
     assert (config.densification_interval, config.sh_degree) == (100, 3)
 
 
-def test_a_short_run_densifies_for_half_of_its_steps() -> None:
-    assert TrainConfig(iterations=7_000).densify_until_iteration == 3_500
-    assert TrainConfig(iterations=1).densify_until_iteration == 1
+def test_a_short_reference_densifies_for_half_of_its_steps() -> None:
+    assert reference(iterations=7_000).densify_until_iteration == 3_500
+    assert reference(iterations=1).densify_until_iteration == 1
 
 
-def test_a_longer_run_densifies_as_long_as_a_full_one() -> None:
-    assert TrainConfig(iterations=90_000).densify_until_iteration == 15_000
+def test_a_longer_reference_densifies_as_long_as_a_full_one() -> None:
+    assert reference(iterations=90_000).densify_until_iteration == 15_000
 
 
 def test_a_densification_that_was_set_is_never_scaled() -> None:
@@ -57,9 +61,24 @@ def test_every_environment_variable_names_a_field() -> None:
     assert set(TrainConfig.environment_fields().values()) <= set(TrainConfig.model_fields)
 
 
-def test_reference_is_the_default_and_changes_nothing() -> None:
-    assert TrainConfig() == TrainConfig(preset="reference")
-    assert (TrainConfig().iterations, TrainConfig().strategy) == (30_000, "default")
+def test_balanced_is_what_naming_nothing_gets() -> None:
+    assert TrainConfig() == TrainConfig(preset="balanced")
+    assert TrainConfig(iterations=500) == TrainConfig(preset="balanced", iterations=500)
+    assert TrainConfig().model_fields_set == set()
+
+
+@pytest.mark.parametrize("strategy", ["default", "absgrad", "mcmc", "budget"])
+def test_a_strategy_without_a_preset_trains_by_the_fields_own_schedule(strategy: Strategy) -> None:
+    config = TrainConfig(strategy=strategy, max_gaussians=1_000_000)
+    assert (config.preset, config.iterations) == ("reference", 30_000)
+    assert config.model_fields_set == {"strategy", "max_gaussians"}
+    named = TrainConfig(strategy=strategy, max_gaussians=1_000_000, preset="fast")
+    assert (named.preset, named.iterations) == ("fast", PRESETS["fast"].iterations)
+
+
+def test_the_schema_tells_what_is_trained_with_when_nothing_is_set() -> None:
+    told = TrainConfig.model_json_schema()["properties"]
+    assert {name: one["default"] for name, one in told.items()} == TrainConfig().model_dump()
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -135,7 +135,7 @@ def test_replicas_stay_the_same_and_do_what_one_process_would(
 
 
 def test_what_rank_0_saves_is_what_all_have_counted(scene: Scene) -> None:
-    config = settings(densification_interval=1000, densify_until_iteration=21)
+    config = settings(preset="reference", densification_interval=1000, densify_until_iteration=21)
     both = in_threads(2, lambda exchange: trained(scene, config, exchange, until=8))
     saved = both[0].checkpoint(0.0, ()).strategy
     seen = saved["times_seen"]

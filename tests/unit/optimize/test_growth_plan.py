@@ -21,8 +21,8 @@ def cap(size: CaptureSize, config: TrainConfig = BUDGET) -> int | None:
 def test_a_cap_that_is_set_holds_and_other_strategies_have_no_other() -> None:
     size = CaptureSize(255, 100_000_000, 60_000)
     assert cap(size, TrainConfig(strategy="budget", max_gaussians=5_000)) == 5_000
-    assert cap(size, TrainConfig(max_gaussians=7_000)) == 7_000
-    assert cap(size, TrainConfig()) is None
+    assert cap(size, TrainConfig(strategy="default", max_gaussians=7_000)) == 7_000
+    assert cap(size, TrainConfig(strategy="default")) is None
 
 
 def test_more_points_and_more_pixels_make_room_for_more() -> None:

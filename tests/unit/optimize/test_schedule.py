@@ -18,8 +18,8 @@ def test_every_constant_names_its_source() -> None:
         assert constant.metadata["source"], constant.name
 
 
-def test_a_full_run_is_the_fields() -> None:
-    schedule = schedule_for(TrainConfig())
+def test_a_full_run_of_reference_is_the_fields() -> None:
+    schedule = schedule_for(TrainConfig(preset="reference"))
     assert schedule.densify_until == 15_000
     assert [step for step in range(1, 30_001) if schedule.resets_opacity(step)] == [
         3000, 6000, 9000, 12_000,
@@ -36,7 +36,7 @@ def test_a_full_run_is_the_fields() -> None:
 
 @pytest.mark.parametrize("iterations", [1, 7, 100, 1000, 7000])
 def test_a_short_run_reaches_every_degree_and_densifies_in_its_first_half(iterations: int) -> None:
-    schedule = schedule_for(TrainConfig(iterations=iterations))
+    schedule = schedule_for(TrainConfig(preset="reference", iterations=iterations))
     assert schedule.sh_interval >= 1
     if iterations >= 1000:
         assert schedule.sh_degree(iterations // 2 + 1, 3) == 3
@@ -72,6 +72,15 @@ def test_every_gaussian_has_a_fifth_of_the_run_to_settle_in_every_budget() -> No
         assert all(schedule.divisor_at(step) == 1 for step in steps)
         fades = [step for step in range(1, config.iterations + 1) if schedule.fades_opacity(step)]
         assert 2 <= len(fades) <= 9
+
+
+@pytest.mark.parametrize(("iterations", "fades"), [(60, 0), (249, 0), (250, 2), (7_000, 2)])
+def test_opacities_are_halved_only_where_they_have_time_to_come_back(
+    iterations: int, fades: int
+) -> None:
+    schedule = schedule_for(TrainConfig(iterations=iterations))
+    steps = range(1, iterations + 1)
+    assert sum(schedule.fades_opacity(step) for step in steps) == fades
 
 
 def test_images_grow_by_shares_of_the_run() -> None:

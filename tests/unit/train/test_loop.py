@@ -167,7 +167,7 @@ def test_a_budget_ends_with_its_cap_which_follows_the_capture_where_none_is_set(
 
 
 def test_views_that_are_summed_make_one_step_of_adam(scene: Scene) -> None:
-    config = TrainConfig(iterations=4, device="cpu")
+    config = TrainConfig(iterations=4, preset="reference", device="cpu")
     schedule = replace(schedule_for(config), views_per_step=3, densify_every=100)
     training = Training(
         scene, config, schedule, device=torch.device("cpu"), rasterizer=ReferenceRasterizer()
@@ -189,7 +189,7 @@ def test_views_that_are_summed_make_one_step_of_adam(scene: Scene) -> None:
 def test_gradients_that_wait_in_a_checkpoint_must_fit_its_gaussians(
     scene: Scene, name: str
 ) -> None:
-    config = TrainConfig(iterations=4, device="cpu")
+    config = TrainConfig(iterations=4, preset="reference", device="cpu")
     schedule = replace(schedule_for(config), views_per_step=3, visible_only=True)
     training = Training(
         scene, config, schedule, device=torch.device("cpu"), rasterizer=ReferenceRasterizer()

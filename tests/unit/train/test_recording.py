@@ -150,7 +150,7 @@ def test_what_cannot_be_recorded_is_told_once_and_trained_all_the_same(
 
 
 def test_a_step_before_a_change_is_not_recorded(scene: Scene) -> None:
-    training = training_of(scene, densification_interval=5)
+    training = training_of(scene, densification_interval=5, preset="reference")
     training._looking.record_on(tape_for(training), lambda: [])
     for _ in range(14):
         training.advance()

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 from splat_trainer.contract import environment
 from splat_trainer.contract.model import Document
 from splat_trainer.contract.presets import (
+    DEFAULT_PRESET,
+    PRESET_OF_A_STRATEGY,
     PRESETS,
     Preset,
     Strategy,
@@ -26,6 +28,10 @@ _ENVIRONMENT_FIELDS = {
 }
 
 
+_UNSET = PRESETS[DEFAULT_PRESET]
+_UNSET_UNTIL = densify_until(_UNSET.strategy, _UNSET.iterations)
+
+
 class TrainConfig(Document):
     """How to train. What is not here is a constant in `optimize/schedule.py`.
 
@@ -34,20 +40,24 @@ class TrainConfig(Document):
     """
 
     preset: Preset = Field(
-        "reference",
-        description="What the settings are that are left out: reference is 3DGS's own schedule; "
-        "balanced, fast, quality and compact add Gaussians by a budget that follows the capture.",
+        DEFAULT_PRESET,
+        description="What the settings are that are left out: balanced, fast, quality and compact "
+        "add Gaussians by a budget that follows the capture; reference is 3DGS's own schedule of "
+        "30000 iterations, which densifies every 100 until 15000.",
     )
-    iterations: int = Field(30_000, ge=1, le=1_000_000, description="Training steps.")
+    iterations: int = Field(_UNSET.iterations, ge=1, le=1_000_000, description="Training steps.")
     densify_until_iteration: int = Field(
-        15_000, ge=0, description="Last step at which Gaussians are added or removed."
+        _UNSET_UNTIL, ge=0, description="Last step at which Gaussians are added or removed."
     )
     densification_interval: int = Field(
-        100, ge=1, le=10_000, description="Steps between two densifications."
+        densification_interval(_UNSET.strategy, _UNSET_UNTIL),
+        ge=1,
+        le=10_000,
+        description="Steps between two densifications.",
     )
     sh_degree: int = Field(3, ge=0, le=3, description="Degree of the spherical harmonics.")
     strategy: Strategy = Field(
-        "default",
+        _UNSET.strategy,
         description="How Gaussians are added and removed: default (3DGS), absgrad, mcmc, or "
         "budget (to a planned count, where the images are wrong).",
     )
@@ -86,6 +96,8 @@ class TrainConfig(Document):
 
     @model_validator(mode="after")
     def _fill_in_from_the_preset(self) -> Self:
+        if "strategy" in self.model_fields_set:
+            self._fill_in("preset", PRESET_OF_A_STRATEGY)
         settings = PRESETS[self.preset]
         self._fill_in("iterations", settings.iterations)
         self._fill_in("strategy", settings.strategy)

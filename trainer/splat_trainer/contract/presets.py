@@ -33,11 +33,16 @@ class PresetSettings:
 
 PRESETS: Mapping[Preset, PresetSettings] = {
     "reference": PresetSettings(iterations=FULL_RUN, strategy="default"),
-    "balanced": PresetSettings(iterations=14_000, strategy="budget"),
-    "fast": PresetSettings(iterations=6_000, strategy="budget"),
+    "balanced": PresetSettings(iterations=18_000, strategy="budget"),
+    "fast": PresetSettings(iterations=9_000, strategy="budget"),
     "quality": PresetSettings(iterations=FULL_RUN, strategy="budget"),
-    "compact": PresetSettings(iterations=18_000, strategy="budget"),
+    "compact": PresetSettings(iterations=23_000, strategy="budget"),
 }
+
+DEFAULT_PRESET: Preset = "balanced"
+
+PRESET_OF_A_STRATEGY: Preset = "reference"
+"""Where a strategy is given and no preset: the field's strategies go with the field's schedule."""
 
 
 def densify_until(strategy: Strategy, iterations: int) -> int:
@@ -57,14 +62,13 @@ def densification_interval(strategy: Strategy, until: int) -> int:
 
 def told_defaults() -> Mapping[str, str]:
     """The defaults that depend on other settings, in words, by field."""
-    steps = ", ".join(
-        f"{name} {settings.iterations}" for name, settings in PRESETS.items() if name != "reference"
-    )
+    steps = ", ".join(f"{settings.iterations} with {name}" for name, settings in PRESETS.items())
     return {
-        "iterations": f"{PRESETS['reference'].iterations}; presets: {steps}",
-        "strategy": "default; budget with any preset but reference",
-        "densify_until_iteration": "15000, and half of iterations when those are fewer than "
-        f"30000; {BUDGET_SHARE:.0%} of iterations with strategy budget",
-        "densification_interval": "100; with strategy budget "
-        f"1/{BUDGET_EVENTS} of the steps that densify",
+        "preset": f"{DEFAULT_PRESET}; {PRESET_OF_A_STRATEGY} where a strategy is given",
+        "iterations": steps,
+        "strategy": "budget; default with preset reference",
+        "densify_until_iteration": f"{BUDGET_SHARE:.0%} of iterations with strategy budget; with "
+        "the others half of them, at most 15000",
+        "densification_interval": f"1/{BUDGET_EVENTS} of the steps that densify with strategy "
+        "budget; with the others 100",
     }

@@ -19,6 +19,7 @@ _CONSTANTS: Mapping[Preset, Mapping[str, Any]] = {
     "fast": {
         **_BUDGET,
         "means_lr_final": 1.6e-5,
+        "budget_density": 0.17,
         "coarse_until": ((0.08, 4), (0.35, 2)),
     },
     "quality": {**_BUDGET, "budget_density": 0.45, "late_views_per_step": 4},

@@ -22,6 +22,10 @@ DASH = "Chen et al. 2025 (DashGaussian, arXiv 2503.18402), simplified; docs/benc
 GUESS = "chosen without a measurement"
 
 
+_SHORTEST_FADE = 100
+"""Steps that opacities need to come back from a halving, before the next or the end."""
+
+
 def _constant(value: Any, source: str) -> Any:
     return field(default=value, metadata={"source": source})
 
@@ -170,7 +174,8 @@ def schedule_for(config: TrainConfig) -> Schedule:
             }
         case "budget":
             # LiteGS halves 9 times in 30,000 steps and 3 times in 10,000.
-            values |= {"fade_every": max(1, min(2_550, config.densify_until_iteration // 2))}
+            every = min(2_550, config.densify_until_iteration // 2)
+            values |= {"fade_every": every if every >= _SHORTEST_FADE else 0}
         case "default":
             pass
     return Schedule(**values | constants_of(config.preset))
