@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     arguments = parser.parse_args()
-    config = TrainConfig(device="cuda")
+    config = TrainConfig(preset="reference", device="cuda")
     scene = load_scene(arguments.capture, config)
     views = DeviceViews(scene.train_views, CUDA)
     rows: list[dict[str, Any]] = []

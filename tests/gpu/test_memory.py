@@ -48,7 +48,9 @@ def test_images_over_their_share_of_the_gpu_stay_with_the_host_and_train_alike(
 
 def test_out_of_memory_names_a_cap_and_that_cap_fits(scene: Scene, tmp_path: Path) -> None:
     def run(max_gaussians: int | None) -> tuple[int, TrainerError | None]:
-        config = TrainConfig(iterations=3000, max_gaussians=max_gaussians, device="cuda")
+        config = TrainConfig(
+            preset="reference", iterations=3000, max_gaussians=max_gaussians, device="cuda"
+        )
         greedy = replace(schedule_for(config), grow_gradient=0.0)
         try:
             outcome = train(scene, config, work_dir=tmp_path, observer=Silent(), schedule=greedy)

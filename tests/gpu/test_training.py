@@ -8,6 +8,7 @@ from splat_trainer.capture.load import load_scene
 from splat_trainer.capture.scene import Scene
 from splat_trainer.capture.synthetic import make_synthetic_capture
 from splat_trainer.contract import ProgressDocument, Stage, TrainConfig
+from splat_trainer.contract.presets import Preset
 from splat_trainer.train.loop import train
 
 
@@ -40,8 +41,11 @@ def test_learns_the_synthetic_capture_under_a_cap(
     assert outcome.peak_gpu_memory_bytes
 
 
-def test_a_run_that_was_cut_ends_like_one_that_was_not(scene: Scene, tmp_path: Path) -> None:
-    config = TrainConfig(iterations=800, device="cuda")
+@pytest.mark.parametrize("preset", ["reference", "balanced"])
+def test_a_run_that_was_cut_ends_like_one_that_was_not(
+    scene: Scene, tmp_path: Path, preset: Preset
+) -> None:
+    config = TrainConfig(preset=preset, iterations=800, device="cuda")
     whole = train(scene, config, work_dir=tmp_path / "whole", observer=Silent())
     steps = iter(range(10_000))
     cut = train(
