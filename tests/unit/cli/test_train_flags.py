@@ -68,10 +68,7 @@ def test_every_field_has_a_flag_with_its_description(name: str) -> None:
 
 
 def test_help_tells_bounds_default_and_variable() -> None:
-    assert (
-        "Training steps. [1 to 1000000; default 30000 with reference, 18000 with balanced"
-        in help_of()
-    )
+    assert "Training steps. [1 to 1000000; default 18000 with balanced, 9000 with fast" in help_of()
     assert "or $ITERATIONS]" in help_of()
 
 

@@ -1,4 +1,4 @@
-"""Says what a capture holds, what is wrong with it, and what memory it needs."""
+"""Says what a capture holds, and what is wrong with it."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,11 +18,6 @@ from splat_trainer.capture.undistort import undistorted_camera
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.failure import shown
 from splat_trainer.contract.model import Document
-
-GPU_BYTES_PER_GAUSSIAN = 1_500
-"""59 numbers, their gradients and two moments of Adam are 944 bytes; the rest is what rendering
-keeps for its way back. gsplat 1.5.3 peaks at 2.4 to 2.8 GB with 1.5M to 1.75M Gaussians on
-292 images of 800x533."""
 
 FEW_IMAGES = 10
 FEW_POINTS = 500
@@ -63,7 +58,7 @@ class CaptureReport(Document):
         None, description="What a lens fitted to the tracks would do; absent where nothing good."
     )
     image_bytes: int = Field(description="Memory of all decoded images.")
-    gpu_bytes_at_one_million: int = Field(description="GPU memory with a million Gaussians.")
+    largest_pixels: int = Field(description="Pixels of the largest image.")
     problems: tuple[str, ...]
 
 
@@ -74,7 +69,7 @@ def inspect_capture(folder: Path) -> CaptureReport:
     sources, absent = find_sources(model, folders)
     sizes = [stored_size(source) for source in sources]
     photos, failures = read_all(sources, sizes, _measure)
-    image_bytes = 3 * sum(height * width for height, width, _ in photos)
+    pixels = [height * width for height, width, _ in photos]
     errors = model.points.errors[model.points.errors >= 0]
     cameras, camera_problems = _summarize(model)
     return CaptureReport(
@@ -91,8 +86,8 @@ def inspect_capture(folder: Path) -> CaptureReport:
         mean_track_length=float(np.mean(model.points.track_lengths)),
         mean_reprojection_error=float(np.mean(errors)) if len(errors) else None,
         lens=_lens(model),
-        image_bytes=image_bytes,
-        gpu_bytes_at_one_million=image_bytes + 1_000_000 * GPU_BYTES_PER_GAUSSIAN,
+        image_bytes=3 * sum(pixels),
+        largest_pixels=max(pixels, default=0),
         problems=(
             *_image_problems(model, folders, absent, failures),
             *camera_problems,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Preset = Literal["reference", "balanced", "fast", "quality", "compact"]
+Preset = Literal["balanced", "fast", "quality", "compact", "reference"]
 Strategy = Literal["default", "absgrad", "mcmc", "budget"]
 
 FULL_RUN = 30_000
@@ -32,11 +32,11 @@ class PresetSettings:
 
 
 PRESETS: Mapping[Preset, PresetSettings] = {
-    "reference": PresetSettings(iterations=FULL_RUN, strategy="default"),
     "balanced": PresetSettings(iterations=18_000, strategy="budget"),
     "fast": PresetSettings(iterations=9_000, strategy="budget"),
     "quality": PresetSettings(iterations=FULL_RUN, strategy="budget"),
     "compact": PresetSettings(iterations=23_000, strategy="budget"),
+    "reference": PresetSettings(iterations=FULL_RUN, strategy="default"),
 }
 
 DEFAULT_PRESET: Preset = "balanced"

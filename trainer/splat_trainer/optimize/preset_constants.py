@@ -14,7 +14,6 @@ _BUDGET: Mapping[str, Any] = {"opacities_lr": 2.5e-2, "shN_lr": 2.5e-4}
 """LiteGS's and Taming 3DGS's learning rates, which go with growth by a budget."""
 
 _CONSTANTS: Mapping[Preset, Mapping[str, Any]] = {
-    "reference": {},
     "balanced": {**_BUDGET, "means_lr_final": 5e-6, "coarse_until": ((0.15, 2),)},
     "fast": {
         **_BUDGET,
@@ -31,6 +30,7 @@ _CONSTANTS: Mapping[Preset, Mapping[str, Any]] = {
         "prune_inconsistent": 0.9,
         "late_views_per_step": 8,
     },
+    "reference": {},
 }
 
 

@@ -1,10 +1,31 @@
 """`splat-trainer inspect`: what a capture holds, what is wrong with it, what memory it needs."""
 
+from pydantic import Field
+
 from splat_trainer.capture.inspect import CameraSummary, CaptureReport, inspect_capture
 from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.workspace import open_scratch
-from splat_trainer.contract import ExitCode
+from splat_trainer.contract import ExitCode, TrainConfig
+from splat_trainer.contract.model import Document
+from splat_trainer.contract.presets import PRESETS, Preset
+from splat_trainer.optimize.gpu_memory import BYTES_A_GAUSSIAN, peak_gpu_bytes
+from splat_trainer.optimize.growth_plan import CaptureSize, count_cap
+from splat_trainer.optimize.schedule import schedule_for
 from splat_trainer.storage import fetch_capture
+
+
+class PresetNeeds(Document):
+    """What a training with a preset, and nothing else set, comes to on this capture."""
+
+    preset: Preset
+    gaussians: int | None = Field(description="At most, about; null where nothing bounds them.")
+    gpu_bytes: int | None = Field(description="GPU memory with so many, about.")
+
+
+class Inspection(CaptureReport):
+    """What a capture holds, and what training on it takes."""
+
+    presets: tuple[PresetNeeds, ...]
 
 
 def run(invocation: Invocation) -> ExitCode:
@@ -12,12 +33,26 @@ def run(invocation: Invocation) -> ExitCode:
     arguments = invocation.arguments
     with open_scratch() as scratch:
         folder = fetch_capture(arguments.data, scratch, endpoint=arguments.endpoint_url)
-        report = inspect_capture(folder)
+        found = inspect_capture(folder)
+    report = Inspection(**dict(found), presets=tuple(_needs(found, preset) for preset in PRESETS))
     print(report.model_dump_json(indent=2) if arguments.json else "\n".join(_lines(report)))
     return ExitCode.DONE
 
 
-def _lines(report: CaptureReport) -> list[str]:
+def _needs(report: CaptureReport, preset: Preset) -> PresetNeeds:
+    config = TrainConfig(preset=preset)
+    trained = 1 - 1 / config.holdout_every
+    size = CaptureSize(
+        views=round(report.readable_images * trained),
+        pixels=round(report.image_bytes // 3 * trained),
+        points=report.points,
+    )
+    cap = count_cap(config, schedule_for(config), size)
+    peak = None if cap is None else peak_gpu_bytes(size, report.largest_pixels, cap)
+    return PresetNeeds(preset=preset, gaussians=cap, gpu_bytes=peak)
+
+
+def _lines(report: Inspection) -> list[str]:
     facts = [
         ("model", f"{report.model_folder} ({report.model_format})"),
         (
@@ -32,13 +67,23 @@ def _lines(report: CaptureReport) -> list[str]:
         (
             "memory",
             f"{_gib(report.image_bytes)} of images; on a GPU about "
-            f"{_gib(report.gpu_bytes_at_one_million)} with a million Gaussians",
+            f"{_gib(BYTES_A_GAUSSIAN * 1_000_000)} for each million Gaussians, besides",
         ),
+        *(("preset", _told(needs)) for needs in report.presets),
         *(("problem", problem) for problem in report.problems),
     ]
     if not report.problems:
         facts.append(("problems", "none found"))
     return [f"{name:<9} {value}" for name, value in facts]
+
+
+def _told(needs: PresetNeeds) -> str:
+    if needs.gaussians is None or needs.gpu_bytes is None:
+        return f"{needs.preset}: nothing bounds its Gaussians, unless maxGaussians is set"
+    return (
+        f"{needs.preset}: about {needs.gaussians:,} Gaussians and {_gib(needs.gpu_bytes)} of "
+        "GPU memory"
+    )
 
 
 def _masks(report: CaptureReport) -> str:

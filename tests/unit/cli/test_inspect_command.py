@@ -1,0 +1,39 @@
+"""What `splat-trainer inspect` prints of a capture."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from splat_trainer.capture.load import load_scene
+from splat_trainer.capture.synthetic import make_synthetic_capture
+from splat_trainer.cli.main import main
+from splat_trainer.contract import ExitCode, TrainConfig
+from splat_trainer.contract.presets import PRESETS
+from splat_trainer.optimize.growth_plan import count_cap
+from splat_trainer.optimize.schedule import schedule_for
+from splat_trainer.train.training import capture_size
+
+
+def test_the_gaussians_of_each_preset_are_those_that_it_trains_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_synthetic_capture(tmp_path, views=16, size=48)
+    assert main(["inspect", "--data", str(tmp_path), "--json"]) == ExitCode.DONE
+    told = {needs["preset"]: needs for needs in json.loads(capsys.readouterr().out)["presets"]}
+    assert list(told) == list(PRESETS)
+    for preset in PRESETS:
+        config = TrainConfig(preset=preset)
+        size = capture_size(load_scene(tmp_path, config))
+        assert told[preset]["gaussians"] == count_cap(config, schedule_for(config), size)
+    assert told["reference"]["gpuBytes"] is None
+    assert told["quality"]["gpuBytes"] > told["balanced"]["gpuBytes"] > 0
+
+
+def test_a_preset_is_a_line_to_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_synthetic_capture(tmp_path, views=16, size=48)
+    assert main(["inspect", "--data", str(tmp_path)]) == ExitCode.DONE
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("preset")]
+    assert len(lines) == len(PRESETS)
+    assert "balanced: about 1," in lines[0]
+    assert lines[0].endswith("GiB of GPU memory")
