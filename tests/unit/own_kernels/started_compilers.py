@@ -13,10 +13,14 @@ def started_compilers() -> list[str]:
     names: list[str] = []
 
     def hook(event: str, details: tuple[Any, ...]) -> None:
-        if event == "subprocess.Popen" and "--version" not in details[1]:
-            name = Path(str(details[1][0])).name
-            if _COMPILER.fullmatch(name):
-                names.append(name)
+        if event != "subprocess.Popen" or "--version" in details[1]:
+            return
+        command = [str(word) for word in details[1]]
+        if command[1:2] == ["-c"]:  # by a shell, as Triton before 3.2 does
+            command = command[2].split()
+        name = Path(command[0]).name
+        if _COMPILER.fullmatch(name):
+            names.append(name)
 
     sys.addaudithook(hook)
     return names
