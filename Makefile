@@ -75,6 +75,10 @@ test-kernels: venv ## gsplat's real kernels compiled on a cluster with no GPU: a
 	$(BIN)/python -m tests.cluster tools
 	$(BIN)/pytest -s tests/kernels
 
+.PHONY: test-kernels-2.6
+test-kernels-2.6: venv ## The same against PyTorch 2.6 and CUDA 12.4, without a cluster: five minutes
+	PATH=$(dir $(UV)):$$PATH tests/kernels/pytorch_2_6.sh $(CACHE)/pytorch-2.6
+
 .PHONY: test-gpu
 test-gpu: ## Tests on a machine with an NVIDIA GPU, in whatever Python has torch
 	python3 -m pytest tests/gpu
