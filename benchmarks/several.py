@@ -7,7 +7,7 @@ Each is a whole run of `splat-trainer train` with the options after `--`: its st
 the capture and its outputs count. The first row is the measure of the others: give 1 first. The
 captures take turns. Whether their kernels may run at the same time is not this program's to say:
 start `nvidia-cuda-mps-control -d` before, or not, and compare; the first line tells which it was.
-Give `--max-gaussians`, so that memory is bounded.
+Give `--max-gaussians` or a preset, so that memory is bounded.
 """
 
 import argparse

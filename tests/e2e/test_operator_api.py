@@ -80,6 +80,18 @@ WRONG: dict[str, tuple[Raw, str]] = {
         training("wrong", training={"strategy": "mcmc"}),
         "strategy mcmc needs maxGaussians",
     ),
+    "a target without a budget": (
+        training("wrong", training={"strategy": "absgrad", "targetGaussians": 5000}),
+        "targetGaussians is for strategy budget",
+    ),
+    "a target for 3DGS's own schedule": (
+        training("wrong", training={"preset": "reference", "targetGaussians": 5000}),
+        "targetGaussians is for strategy budget",
+    ),
+    "a target above the cap": (
+        training("wrong", training={"targetGaussians": 5001, "maxGaussians": 5000}),
+        "targetGaussians is above maxGaussians",
+    ),
     "a strategy that is none": (
         training("wrong", training={"strategy": "magic"}),
         'supported values: "default", "absgrad", "mcmc"',

@@ -48,6 +48,17 @@ TRAINING_RULES = (
         "!(has(self.strategy) && self.strategy == 'mcmc') || has(self.maxGaussians)",
         "strategy mcmc needs maxGaussians: it grows to that count",
     ),
+    rule(
+        "!has(self.targetGaussians) || (has(self.strategy) ? self.strategy == 'budget' : "
+        "!(has(self.preset) && self.preset == 'reference'))",
+        "targetGaussians is for strategy budget, which the presets but reference have: "
+        "set maxGaussians",
+    ),
+    rule(
+        "!has(self.targetGaussians) || !has(self.maxGaussians) || "
+        "self.targetGaussians <= self.maxGaussians",
+        "targetGaussians is above maxGaussians: lower it, or raise maxGaussians",
+    ),
 )
 """What TrainConfig checks across its fields, said to the API server."""
 

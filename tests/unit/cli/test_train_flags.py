@@ -36,6 +36,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "sh_degree": st.integers(0, 3),
     "strategy": st.sampled_from(get_args(Strategy)),
     "max_gaussians": st.none() | st.integers(1_000, 50_000_000),
+    "target_gaussians": st.none() | st.integers(1_000, 50_000_000),
     "max_side": st.none() | st.integers(16, 16_384),
     "holdout_every": st.integers(0, 1_000),
     "seed": st.integers(0, 2**32 - 1),

@@ -39,6 +39,19 @@ def test_mcmc_without_a_cap_is_refused_by_name() -> None:
         TrainConfig(strategy="mcmc")
 
 
+@pytest.mark.parametrize("settings", [{"strategy": "default"}, {"preset": "reference"}])
+def test_a_target_without_a_budget_is_refused_by_name(settings: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="targetGaussians is for strategy budget"):
+        TrainConfig.model_validate({"target_gaussians": 5_000, **settings})
+    assert TrainConfig(target_gaussians=5_000).target_gaussians == 5_000
+
+
+def test_a_target_above_the_cap_is_refused_by_name() -> None:
+    with pytest.raises(ValidationError, match=r"targetGaussians \(5001\) is above maxGaussians"):
+        TrainConfig(target_gaussians=5_001, max_gaussians=5_000)
+    assert TrainConfig(target_gaussians=5_000, max_gaussians=5_000).target_gaussians == 5_000
+
+
 def test_an_unknown_key_is_refused_by_name() -> None:
     with pytest.raises(ValidationError, match="iteratons"):
         TrainConfig.model_validate({"iteratons": 5})

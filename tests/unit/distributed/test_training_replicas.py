@@ -36,6 +36,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 def settings(**more: Any) -> TrainConfig:
     few: dict[str, Any] = {"iterations": 21, "densification_interval": 5, "max_gaussians": 2000}
+    if more.get("strategy") == "budget":
+        few["target_gaussians"] = few["max_gaussians"]
     return TrainConfig.model_validate({"device": "cpu", **few, **more})
 
 

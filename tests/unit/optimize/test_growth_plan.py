@@ -20,9 +20,19 @@ def cap(size: CaptureSize, config: TrainConfig = BUDGET) -> int | None:
 
 def test_a_cap_that_is_set_holds_and_other_strategies_have_no_other() -> None:
     size = CaptureSize(255, 100_000_000, 60_000)
-    assert cap(size, TrainConfig(strategy="budget", max_gaussians=5_000)) == 5_000
+    assert cap(size, TrainConfig(max_gaussians=5_000)) == 5_000
     assert cap(size, TrainConfig(strategy="default", max_gaussians=7_000)) == 7_000
     assert cap(size, TrainConfig(strategy="default")) is None
+
+
+def test_a_cap_above_what_the_capture_wants_raises_nothing_and_a_target_does() -> None:
+    size = CaptureSize(255, 100_000_000, 60_000)
+    wanted = cap(size)
+    assert wanted is not None
+    assert cap(size, TrainConfig(max_gaussians=10 * wanted)) == cap(size, TrainConfig())
+    assert cap(size, TrainConfig(target_gaussians=10 * wanted)) == 10 * wanted
+    both = TrainConfig(target_gaussians=2 * wanted, max_gaussians=10 * wanted)
+    assert cap(size, both) == 2 * wanted
 
 
 def test_more_points_and_more_pixels_make_room_for_more() -> None:

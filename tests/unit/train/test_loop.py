@@ -127,7 +127,7 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not(
 def test_a_cut_changes_nothing_of_summed_views_small_images_and_every_part_of_a_budget(
     scene: Scene, tmp_path: Path
 ) -> None:
-    settings: dict[str, Any] = {"strategy": "budget", "iterations": 60, "max_gaussians": 2500}
+    settings: dict[str, Any] = {"strategy": "budget", "iterations": 60, "target_gaussians": 2500}
     constants = {
         "score": "variance",
         "consistent_pixels": 0.01,
@@ -159,7 +159,7 @@ def test_a_cut_changes_nothing_of_summed_views_small_images_and_every_part_of_a_
 def test_a_budget_ends_with_its_cap_which_follows_the_capture_where_none_is_set(
     scene: Scene, tmp_path: Path
 ) -> None:
-    outcome = run(scene, tmp_path, strategy="budget", iterations=60, max_gaussians=2300)
+    outcome = run(scene, tmp_path, strategy="budget", iterations=60, target_gaussians=2300)
     assert len(outcome.gaussians) == 2300
     free = run(scene, tmp_path, preset="fast", iterations=30)
     config = TrainConfig(preset="fast", iterations=30)
@@ -243,6 +243,7 @@ def test_no_strategy_exceeds_the_cap(scene: Scene, tmp_path: Path, strategy: str
         observer=observer,
         strategy=strategy,
         max_gaussians=start + 50,
+        target_gaussians=start + 50 if strategy == "budget" else None,
         densification_interval=4,
     )
     assert start < len(outcome.gaussians) <= start + 50

@@ -40,9 +40,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 def training_of(
     scene: Scene, constants: Mapping[str, Any] | None = None, **settings: object
 ) -> Training:
-    config = TrainConfig.model_validate(
-        {"iterations": 40, "densification_interval": 12, "max_gaussians": 2500, **settings}
-    )
+    few: dict[str, Any] = {"iterations": 40, "densification_interval": 12, "max_gaussians": 2500}
+    if settings.get("strategy") == "budget":
+        few["target_gaussians"] = few["max_gaussians"]
+    config = TrainConfig.model_validate({**few, **settings})
     schedule = replace(schedule_for(config), **(constants or {}))
     return Training(scene, config, schedule, device=CPU, rasterizer=RoomyRasterizer())
 

@@ -65,8 +65,14 @@ class TrainConfig(Document):
         None,
         ge=1_000,
         le=50_000_000,
-        description="Never hold more Gaussians than this. Strategy budget grows to it, else to a "
-        "count that follows the capture's points and pixels.",
+        description="Never hold more Gaussians than this. Strategy mcmc grows to it.",
+    )
+    target_gaussians: int | None = Field(
+        None,
+        ge=1_000,
+        le=50_000_000,
+        description="Strategy budget grows to this count. Left out: to one that follows the "
+        "capture's points and pixels, which `splat-trainer inspect` tells.",
     )
     max_side: int | None = Field(
         None, ge=16, le=16_384, description="Downscale images to this longest side, in pixels."
@@ -122,6 +128,17 @@ class TrainConfig(Document):
             )
         if self.strategy == "mcmc" and self.max_gaussians is None:
             raise ValueError("strategy mcmc needs maxGaussians: it grows to that count")
+        if self.target_gaussians is not None:
+            if self.strategy != "budget":
+                raise ValueError(
+                    f"targetGaussians is for strategy budget, which the presets but reference "
+                    f"have: with {self.strategy} set maxGaussians"
+                )
+            if self.max_gaussians is not None and self.target_gaussians > self.max_gaussians:
+                raise ValueError(
+                    f"targetGaussians ({self.target_gaussians}) is above maxGaussians "
+                    f"({self.max_gaussians}): lower it, or raise maxGaussians"
+                )
         return self
 
     @classmethod

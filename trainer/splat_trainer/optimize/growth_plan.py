@@ -23,17 +23,21 @@ class CaptureSize:
 def count_cap(config: TrainConfig, schedule: Schedule, capture: CaptureSize) -> int | None:
     """The most Gaussians that a run may hold; None where nothing bounds it.
 
-    What is set bounds every strategy. Strategy budget else takes `budget_density` times the
-    geometric mean of points and pixels: reconstruction finds points where there is detail, and
-    pixels say how finely it is shown. With 0.26 that is 0.7M for 67k points on 255 photos of
-    800x533; 0.37 makes 1.0M, for 0.2 to 0.3 dB more (docs/benchmarks.md). Half as many again as
-    there are points always have room, unless the points themselves are as many as pixels allow.
+    `max_gaussians` bounds every strategy. Strategy budget grows to `target_gaussians`, or else to
+    `budget_density` times the geometric mean of points and pixels: reconstruction finds points
+    where there is detail, and pixels say how finely it is shown. With 0.26 that is 0.7M for 67k
+    points on 255 photos of 800x533; 0.37 makes 1.0M, for 0.2 to 0.3 dB more (docs/benchmarks.md).
+    Half as many again as there are points always have room, unless the points themselves are as
+    many as pixels allow.
     """
-    if config.max_gaussians is not None or config.strategy != "budget":
+    if config.strategy != "budget":
         return config.max_gaussians
-    followed = schedule.budget_density * math.sqrt(capture.points * capture.pixels)
-    room = min(1.5 * capture.points, capture.pixels / _PIXELS_EACH)
-    return max(_LEAST, round(max(followed, room)))
+    wanted = config.target_gaussians
+    if wanted is None:
+        followed = schedule.budget_density * math.sqrt(capture.points * capture.pixels)
+        room = min(1.5 * capture.points, capture.pixels / _PIXELS_EACH)
+        wanted = max(_LEAST, round(max(followed, room)))
+    return wanted if config.max_gaussians is None else min(wanted, config.max_gaussians)
 
 
 @dataclass(frozen=True)
