@@ -223,5 +223,5 @@ def test_every_part_of_the_spec_is_explained(shared_trainings: Namespace) -> Non
 
     for field in ("source", "training", "resources", "qualityGate", "suspend"):
         assert "<empty>" not in explained("spec", field)
-    assert "Default: 30000" in explained("spec", "training", "iterations")
+    assert "Default: 18000 with balanced" in explained("spec", "training", "iterations")
     assert "compressed-ply" in explained("spec", "output", "formats")
