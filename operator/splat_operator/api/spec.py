@@ -35,6 +35,7 @@ QueueName = Annotated[
 _DECIBEL_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,4})?$"
 
 _STEPS_OF_PRESETS = ", ".join(f"'{name}': {one.iterations}" for name, one in PRESETS.items())
+_STRATEGY_OF_PRESETS = ", ".join(f"'{name}': '{one.strategy}'" for name, one in PRESETS.items())
 
 TRAINING_RULES = (
     rule(
@@ -49,8 +50,9 @@ TRAINING_RULES = (
         "strategy mcmc needs maxGaussians: it grows to that count",
     ),
     rule(
-        "!has(self.targetGaussians) || (has(self.strategy) ? self.strategy == 'budget' : "
-        "!(has(self.preset) && self.preset == 'reference'))",
+        f"!has(self.targetGaussians) || (has(self.strategy) ? self.strategy : "
+        f"{{{_STRATEGY_OF_PRESETS}}}[has(self.preset) ? self.preset : '{DEFAULT_PRESET}'])"
+        " == 'budget'",
         "targetGaussians is for strategy budget, which the presets but reference have: "
         "set maxGaussians",
     ),

@@ -23,7 +23,7 @@ GUESS = "chosen without a measurement"
 
 
 _SHORTEST_FADE = 100
-"""Steps that opacities need to come back from a halving, before the next or the end."""
+"""Steps between two halvings, at least: in fewer, opacities do not come back from one."""
 
 
 def _constant(value: Any, source: str) -> Any:
