@@ -75,6 +75,10 @@ test-kernels: venv ## gsplat's real kernels compiled on a cluster with no GPU: a
 	$(BIN)/python -m tests.cluster tools
 	$(BIN)/pytest -s tests/kernels
 
+.PHONY: test-kueue
+test-kueue: tools ## Trainings in a queue of Kueue itself, which is built here: ten minutes the first time
+	$(BIN)/pytest -s tests/kueue --cluster-name kueue
+
 .PHONY: test-kernels-2.6
 test-kernels-2.6: venv ## The same against PyTorch 2.6 and CUDA 12.4, without a cluster: five minutes
 	PATH=$(dir $(UV)):$$PATH tests/kernels/pytorch_2_6.sh $(CACHE)/pytorch-2.6

@@ -2,15 +2,15 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import tempfile
 import time
 import urllib.request
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.cluster.go_module import built_program, module_folder
 
 GO = Path(__file__).parent / "go"
 KWOK = "sigs.k8s.io/kwok"
@@ -21,37 +21,7 @@ _PACKAGES = {"kwok": f"{KWOK}/cmd/kwok", "kuberay": KUBERAY}
 
 def built(name: str) -> Path:
     """Give the program, built at the version that its go.mod pins; minutes the first time."""
-    go_mod = GO / name / "go.mod"
-    root = Path(os.environ.get("SPLAT_CACHE") or Path.home() / ".cache" / "splat-operator")
-    program = root / "benchmarks" / f"{name}-{zlib.crc32(go_mod.read_bytes()):08x}"
-    if not program.exists():
-        program.parent.mkdir(parents=True, exist_ok=True)
-        scratch = program.with_suffix(".building")
-        flags = ["-trimpath", "-ldflags", "-s -w"]
-        _go(name, "build", *flags, "-o", str(scratch), _PACKAGES[name])
-        scratch.rename(program)
-    return program
-
-
-def module_folder(name: str, module: str) -> Path:
-    """Give where the module's own files are: stages, and definitions of resources."""
-    return Path(_go(name, "list", "-m", "-f", "{{.Dir}}", module).strip())
-
-
-def _go(name: str, *arguments: str) -> str:
-    go = shutil.which("go") or "/usr/local/go/bin/go"
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false -mod=mod"}
-    done = subprocess.run(
-        [go, *arguments],
-        cwd=GO / name,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"go {arguments[0]} of {name} failed:\n{done.stderr.strip()[-2000:]}")
-    return done.stdout
+    return built_program(GO / name, _PACKAGES[name])
 
 
 @dataclass(frozen=True)
@@ -117,7 +87,7 @@ def running(
 @contextlib.contextmanager
 def simulated_nodes(kubeconfig: str, folder: Path, *, pods_end: bool) -> Iterator[Running]:
     """Run kwok with its own stages: pods on its nodes start at once; with `pods_end` they end."""
-    stages = module_folder("kwok", KWOK) / "kustomize" / "stage"
+    stages = module_folder(GO / "kwok", KWOK) / "kustomize" / "stage"
     files = [
         stages / "node" / "fast" / "node-initialize.yaml",
         *(stages / "pod" / "fast" / f"{name}.yaml" for name in ("pod-ready", "pod-delete")),

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scale.programs import KUBERAY, built, module_folder
+from benchmarks.scale.programs import GO, KUBERAY, built
 from splat_operator.api import names
+from tests.cluster.go_module import module_folder
 
 Raw = Mapping[str, Any]
 
@@ -62,7 +63,7 @@ class Subject:
         """Give the folder of files that define its resources; none for our own."""
         if self.name != "kuberay":
             return None
-        return module_folder("kuberay", KUBERAY) / "config" / "crd" / "bases"
+        return module_folder(GO / "kuberay", KUBERAY) / "config" / "crd" / "bases"
 
     def body(self, name: str, suspended: bool) -> dict[str, Any]:
         """Give the resource: one pod without any request, on a simulated node."""

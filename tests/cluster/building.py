@@ -70,7 +70,7 @@ def built() -> Path:
 
 
 def _build(folder: Path) -> None:
-    go = _go()
+    go = find_go()
     flags = version_flags((SOURCE / "go.mod").read_text())
     scratch = Path(tempfile.mkdtemp(prefix="tools-building-", dir=folder.parent))
     try:
@@ -96,7 +96,8 @@ def _build(folder: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _go() -> str:
+def find_go() -> str:
+    """Give the path of the Go command; ClusterError where there is none."""
     found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
     if found is None:
         raise ClusterError("no Go on this machine: 1.21 or later builds the cluster's tools")

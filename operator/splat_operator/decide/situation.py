@@ -41,7 +41,7 @@ def _on_the_way(world: World, now: datetime) -> Situation:
     if job is None or job.deleting:
         return _without_job(world, pod, now)
     if job.suspend:
-        return _suspended(training.spec, job, pod, now)
+        return _suspended(training, training.spec, job, pod, now)
     if pod is None:
         return waiting_for_a_pod(world, job, now)
     return _with_a_pod(training, pod, now)
@@ -64,7 +64,9 @@ def _with_a_pod(training: Training, pod: Pod, now: datetime) -> Situation:
     return replace(where, wake_at=lost_at)
 
 
-def _suspended(spec: SplatTrainingSpec, job: Job, pod: Pod | None, now: datetime) -> Situation:
+def _suspended(
+    training: Training, spec: SplatTrainingSpec, job: Job, pod: Pod | None, now: datetime
+) -> Situation:
     """Say by whom the Job is held: by the user, or by the queue."""
     wake_at = None
     if pod and not pod.ended:
@@ -76,8 +78,16 @@ def _suspended(spec: SplatTrainingSpec, job: Job, pod: Pod | None, now: datetime
     if spec.suspend or not spec.queue_name:
         return Situation(Reason.SUSPENDED, words, wake_at)
     if pod is None or pod.ended:
-        words = f"Job {job.name} waits in queue {spec.queue_name}"
+        words = f"Job {job.name} waits in queue {spec.queue_name}{_once_more(training)}"
     return Situation(Reason.QUEUED, words, wake_at)
+
+
+def _once_more(training: Training) -> str:
+    """Say of a training that has run before from where it goes on."""
+    if not training.status.get("podName"):
+        return ""
+    step = dict(training.status.get("checkpoint") or {}).get("iteration")
+    return f" again, to go on from iteration {step}" if step else " again"
 
 
 def _without_job(world: World, pod: Pod | None, now: datetime) -> Situation:

@@ -46,6 +46,20 @@ def test_a_preempted_training_is_queued_again_and_not_touched() -> None:
     assert "preempted" in condition(dict(decision.status), "Scheduled")["message"]
 
 
+def test_what_ran_before_says_that_it_waits_again_and_where_it_goes_on() -> None:
+    ran = {"podName": "garden-1"}
+    kept = {"iteration": 4000, "uri": "pvc://splats/checkpoints/checkpoint_0004000.pt"}
+    for status, told in (
+        ({}, "waits in queue maps"),
+        (ran, "waits in queue maps again"),
+        ({**ran, "checkpoint": kept}, "waits in queue maps again, to go on from iteration 4000"),
+    ):
+        asked = training(queueName="maps", status=status)
+        decision = decide(world(asked, in_queue()), NOW)
+        assert decision.status is not None
+        assert condition(dict(decision.status), "Scheduled")["message"].endswith(told)
+
+
 def test_the_users_own_suspend_takes_the_job_out_of_the_queue_after_its_checkpoint() -> None:
     asked = training(queueName="maps", suspend=True)
     (action,) = decide(world(asked, job(asked), pod(**running())), NOW).actions
