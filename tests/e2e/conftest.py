@@ -14,7 +14,7 @@ from tests.cluster.images import (
     build_s3_server_image,
     build_trainer_image,
 )
-from tests.e2e.installation import Images, Operator
+from tests.e2e.installation import Images, Operator, installed
 from tests.e2e.restricted import restricted_namespace
 from tests.e2e.trainings import Namespace, own_namespace
 
@@ -50,11 +50,8 @@ class _Installation:
     def operator(self) -> Operator:
         """Give the release, which serves every namespace; install it where there is none."""
         if self._operator is None:
-            name = self._installed.enter_context(restricted_namespace(self._cluster, "operator"))
-            operator = Operator(self._cluster, name, self._images)
-            operator.helm("install")
-            self._installed.callback(operator.uninstall)
-            self._operator = operator
+            release = installed(self._cluster, self._images)
+            self._operator = self._installed.enter_context(release)
         return self._operator
 
     def remove(self) -> None:

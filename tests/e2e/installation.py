@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from tests.cluster.client import Cluster
 from tests.cluster.images import BuiltImage
 from tests.cluster.layout import REPOSITORY
+from tests.e2e.restricted import restricted_namespace
 
 CHART = str(REPOSITORY / "charts" / "splat-operator")
 PREVIOUS_CHART = str(REPOSITORY / "tests" / "e2e" / "charts" / "splat-operator-0.1.0.tgz")
 """The chart's version before, as `helm package` made it."""
 RELEASE = "splat-operator"
-
-RESTRICTED = {
-    "pod-security.kubernetes.io/enforce": "restricted",
-    "pod-security.kubernetes.io/enforce-version": "latest",
-}
-"""Labels of a namespace that admits restricted pods only (Pod Security Standards)."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,19 @@ class Operator:
             *("logs", f"--namespace={self.namespace}", "--prefix", "--tail=40"),
             "--selector=app.kubernetes.io/name=splat-operator",
         ).stdout
+
+
+@contextmanager
+def installed(cluster: Cluster, images: Images) -> Iterator[Operator]:
+    """Install the release into a restricted namespace of its own; it goes with the block.
+
+    The cluster has the images.
+    """
+    with restricted_namespace(cluster, "operator") as name:
+        operator = Operator(cluster, name, images)
+        operator.helm("install")
+        yield operator
+        operator.uninstall()
 
 
 def _repository_and_tag(reference: str) -> dict[str, str]:

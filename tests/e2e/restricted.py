@@ -9,7 +9,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.cluster.client import Cluster
-from tests.e2e.installation import RESTRICTED
+
+RESTRICTED = {
+    "pod-security.kubernetes.io/enforce": "restricted",
+    "pod-security.kubernetes.io/enforce-version": "latest",
+}
+"""Labels of a namespace that admits restricted pods only (Pod Security Standards)."""
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from tests.cluster.client import Cluster
 from tests.cluster.layout import REPOSITORY
 from tests.conftest import NewNamespace
-from tests.e2e.installation import RESTRICTED
+from tests.e2e.restricted import RESTRICTED
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

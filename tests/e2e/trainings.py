@@ -12,7 +12,8 @@ from typing import Any
 
 from tests.cluster.client import Cluster
 from tests.cluster.waiting import wait_for
-from tests.e2e.installation import RESTRICTED, Operator
+from tests.e2e.installation import Operator
+from tests.e2e.restricted import RESTRICTED
 
 CAPTURES, SPLATS = "captures", "splats"
 S3_SECRET = "s3-credentials"  # noqa: S105 - a name

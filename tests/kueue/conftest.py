@@ -13,8 +13,7 @@ from tests.cluster.archive import write_image
 from tests.cluster.client import Cluster
 from tests.cluster.go_module import built_program, module_folder
 from tests.cluster.images import build_operator_image, build_trainer_image
-from tests.e2e.installation import Images, Operator
-from tests.e2e.restricted import restricted_namespace
+from tests.e2e.installation import Images, Operator, installed
 from tests.e2e.trainings import Namespace, own_namespace
 from tests.kueue.queues import QUEUE, cluster_queue, flavor, local_queue, priority_class
 
@@ -52,11 +51,8 @@ def operator(cluster: Cluster) -> Iterator[Operator]:
     images = Images(operator=build_operator_image(), trainer=build_trainer_image("cpu"))
     for image in (images.operator, images.trainer):
         cluster.load_image(image.archive)
-    with restricted_namespace(cluster, "operator") as name:
-        operator = Operator(cluster, name, images)
-        operator.helm("install")
+    with installed(cluster, images) as operator:
         yield operator
-        operator.uninstall()
 
 
 @pytest.fixture(scope="session")
