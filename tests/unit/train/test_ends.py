@@ -9,12 +9,12 @@ import torch
 
 from splat_trainer.capture.cores import usable_cores
 from splat_trainer.capture.scene import Scene
-from splat_trainer.contract import TrainerError
+from splat_trainer.contract import TrainConfig, TrainerError
 from splat_trainer.contract.result import Reason
 from splat_trainer.gaussians.formats.ply import read_ply
 from splat_trainer.train.device import choose_device
 from splat_trainer.train.export import export
-from splat_trainer.train.memory import fitting_cap
+from splat_trainer.train.memory import fitting_cap, what_fits
 from splat_trainer.train.stopwatch import Stopwatch
 from tests.unit.rasterize.scenes import random_gaussians
 
@@ -61,6 +61,21 @@ def test_the_export_is_in_the_frame_that_was_asked_for(tmp_path: Path) -> None:
 )
 def test_the_advised_cap_leaves_room(trained: int, cap: int) -> None:
     assert fitting_cap(trained) == cap
+
+
+@pytest.mark.parametrize(
+    ("target", "advice"),
+    [
+        (None, "set maxGaussians to 200000"),
+        (150_000, "set maxGaussians to 200000"),
+        (1_000_000, "set targetGaussians to 200000"),
+    ],
+)
+def test_the_advice_is_one_that_the_configuration_takes(target: int | None, advice: str) -> None:
+    assert what_fits(250_000, target) == advice
+    field, _, cap = advice.removeprefix("set ").partition(" to ")
+    given = {} if target is None else {"targetGaussians": target}
+    TrainConfig.model_validate({**given, field: int(cap)})
 
 
 def test_seconds_are_counted_once() -> None:

@@ -45,4 +45,4 @@ def follow(follower: Follower, rank: Rank) -> None:
         follower.wait_for_the_end()
     except torch.OutOfMemoryError as error:
         trained = training.gaussians_trained if training else 0
-        raise out_of_memory_error(device, trained) from error
+        raise out_of_memory_error(device, trained, begin.config.target_gaussians) from error

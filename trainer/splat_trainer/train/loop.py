@@ -72,7 +72,7 @@ def train(
         assert crew  # noqa: S101 - none is lost who was not there
         raise crew.why_lost(lost) from lost
     except torch.OutOfMemoryError as error:
-        raise out_of_memory_error(device, run.gaussians_trained) from error
+        raise out_of_memory_error(device, run.gaussians_trained, config.target_gaussians) from error
 
 
 def crosses(before: int, after: int, every: int) -> bool:
