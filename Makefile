@@ -76,7 +76,7 @@ test-kernels: venv ## gsplat's real kernels compiled on a cluster with no GPU: a
 	$(BIN)/pytest -s tests/kernels
 
 .PHONY: test-kueue
-test-kueue: tools ## Trainings in a queue of Kueue itself, which is built here: ten minutes the first time
+test-kueue: tools ## Trainings in a queue of Kueue itself, which is built here: two minutes, five the first time
 	$(BIN)/pytest -s tests/kueue --cluster-name kueue
 
 .PHONY: test-kernels-2.6

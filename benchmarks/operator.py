@@ -34,6 +34,7 @@ from splat_operator.act import ApiClient, ApiError
 from splat_operator.api import names
 from splat_operator.api.crd import custom_resource_definition
 from splat_operator.runtime.connection import connection_info, open_session
+from tests.cluster.errors import ClusterError
 
 _AT_ONCE = 32
 _NODES = 10
@@ -350,7 +351,10 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS")
     parser.add_argument("--keep", action="store_true", help="leave the namespace as it is")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    asyncio.run(_measure(parser.parse_args()))
+    try:
+        asyncio.run(_measure(parser.parse_args()))
+    except ClusterError as error:  # a program that could not be built
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def kueue(cluster: Cluster) -> Iterator[None]:
     program = built_program(_GO, f"{_MODULE}/cmd/kueue")
     with tempfile.TemporaryDirectory() as scratch:
         archive = Path(scratch) / "kueue.tar"
-        write_image(archive, f"{_IMAGE}:{_TAG}", {"/manager": program}, folders=["/tmp"])  # noqa: S108
+        write_image(archive, f"{_IMAGE}:{_TAG}", {"/manager": program})
         cluster.load_image(archive)
     manager = {
         "image": {"repository": _IMAGE, "tag": _TAG, "pullPolicy": "IfNotPresent"},
@@ -56,7 +56,7 @@ def operator(cluster: Cluster) -> Iterator[Operator]:
 
 
 @pytest.fixture(scope="session")
-def team(kueue: None, operator: Operator) -> Iterator[Namespace]:
+def queue(kueue: None, operator: Operator) -> Iterator[Namespace]:
     """A namespace with a capture and a queue, whose quota is that of one training."""
     cluster = operator.cluster
     for priority in ("low", "high"):
@@ -70,5 +70,16 @@ def team(kueue: None, operator: Operator) -> Iterator[Namespace]:
             f"--namespace={namespace.name}",
         )
         yield namespace
-    cluster.kubectl("delete", "clusterqueue,resourceflavor", "--all", "--timeout=60s")
-    cluster.kubectl("delete", "priorityclass", "low", "high")
+    for made in (
+        ("clusterqueue", "all"),
+        ("resourceflavor", "cpus"),
+        ("priorityclass", "low", "high"),
+    ):
+        cluster.kubectl("delete", *made, "--timeout=60s")
+
+
+@pytest.fixture
+def team(queue: Namespace) -> Iterator[Namespace]:
+    """The same, with its whole quota free for the next test."""
+    yield queue
+    queue.cluster.kubectl("delete", "splattrainings", "--all", f"--namespace={queue.name}")

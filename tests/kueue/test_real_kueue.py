@@ -35,10 +35,6 @@ def is_true(workload: Raw | None, kind: str) -> bool:
     return condition((workload or {}).get("status", {}), kind).get("status") == "True"
 
 
-def remove(team: Namespace, *names: str) -> None:
-    team.cluster.kubectl("delete", "splattraining", *names, f"--namespace={team.name}")
-
-
 def test_what_kueue_admits_is_trained_on_the_flavours_nodes_and_gives_its_quota_back(
     team: Namespace,
 ) -> None:
@@ -70,7 +66,7 @@ def test_a_training_beyond_the_quota_is_queued_until_the_other_ends(team: Namesp
     assert not is_true(workload, "Admitted")
     assert pods_of(team, "second") == []
 
-    remove(team, "first")
+    team.cluster.kubectl("delete", "splattraining", "first", f"--namespace={team.name}")
     team.wait_for_phase("second", "Succeeded", 180)
 
 
@@ -100,7 +96,6 @@ def test_a_preempted_training_saves_a_checkpoint_is_queued_and_goes_on_from_ther
     )
     assert int(log[1]) >= step
     assert len(jobs_of(team, "patient")) == 1
-    remove(team, "patient")
 
 
 def test_a_suspended_training_leaves_its_place_to_the_next_and_queues_again_when_resumed(
@@ -123,7 +118,6 @@ def test_a_suspended_training_leaves_its_place_to_the_next_and_queues_again_when
         180,
     )
     assert seen["attempts"] == 2
-    remove(team, "paused")
 
 
 def test_a_queue_that_is_not_there_leaves_the_training_queued_and_starts_nothing(
@@ -141,7 +135,6 @@ def test_a_queue_that_is_not_there_leaves_the_training_queued_and_starts_nothing
         ),
     )
     assert pods_of(team, "lost") == []
-    remove(team, "lost")
 
 
 @pytest.mark.parametrize("example", ["kueue-quota.yaml", "kueue.yaml"])
