@@ -47,7 +47,7 @@ def test_a_kernel_that_disagrees_is_not(caplog: pytest.LogCaptureFixture) -> Non
             assert use_if_right("step", lambda: one_step_too_far, counted) is None
     assert check == [1]
     (line,) = caplog.messages
-    assert "step: not used here (differs from plain PyTorch by" in line
+    assert "step: not used here (differs from its twin by" in line
     assert not checked_kernels()[0].in_use
 
 

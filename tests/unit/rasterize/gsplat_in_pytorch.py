@@ -72,7 +72,7 @@ def isect_offset_encode(
 def rasterize_to_pixels(
     means2d: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor,
     width: int, height: int, tile: int, offsets: Tensor, ids: Tensor,
-    *, backgrounds: Tensor | None, masks: Tensor | None, absgrad: bool,
+    *, backgrounds: Tensor | None, masks: Tensor | None = None, absgrad: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Blend each tile's list; the last tile's goes to the end of `ids`, masked tiles stay empty."""
     count, rows, columns = offsets.shape

@@ -1,4 +1,7 @@
-"""gsplat's sources as they are installed, and how they are compiled (its cuda/_backend.py)."""
+"""The CUDA sources, gsplat's as they are installed and our own, and how they are compiled.
+
+Both make one library, by gsplat's own way (its cuda/_backend.py).
+"""
 
 import hashlib
 import importlib.metadata
@@ -17,6 +20,8 @@ LIBRARY_NAME = "gsplat_cuda"
 
 LIBRARY = f"{LIBRARY_NAME}.so"
 
+_OUR_OWN = Path(__file__).parent / "cuda"
+
 _HEADERS = frozenset({".h", ".hpp", ".cuh", ".inl"})
 _SOURCES = frozenset({".cu", ".cpp"})
 
@@ -31,10 +36,15 @@ class Extension:
 
     @cached_property
     def sources(self) -> tuple[Path, ...]:
-        """The files that are compiled, sorted."""
+        """The files that are compiled, gsplat's before ours, each sorted.
+
+        Ours want nvcc, and so go only with a package that wants it for its own.
+        """
         folder = self.package / "cuda"
         found = [p for p in (folder / "csrc").glob("*") if p.suffix in _SOURCES]
-        return (*sorted(found), folder / "ext.cpp")
+        ours = [p for p in _OUR_OWN.glob("*") if p.suffix in _SOURCES]
+        wants_nvcc = any(p.suffix == ".cu" for p in found)
+        return (*sorted(found), folder / "ext.cpp", *(sorted(ours) if wants_nvcc else ()))
 
     @property
     def include_folders(self) -> tuple[Path, ...]:
@@ -61,10 +71,11 @@ class Extension:
         glm = folder / "csrc" / "third_party" / "glm" / "glm"  # without its tests and its manual
         found = [*folder.glob("*"), *folder.glob("*/*"), *glm.rglob("*")]
         wanted = _SOURCES | _HEADERS
-        for path in sorted({p for p in found if p.suffix in wanted}):
-            content = path.read_bytes()
-            for part in (str(path.relative_to(folder)).encode(), content):
-                digest.update(len(part).to_bytes(8, "big") + part)
+        for root, paths in ((folder, found), (_OUR_OWN, _OUR_OWN.glob("*"))):
+            for path in sorted({p for p in paths if p.suffix in wanted}):
+                content = path.read_bytes()
+                for part in (str(path.relative_to(root)).encode(), content):
+                    digest.update(len(part).to_bytes(8, "big") + part)
         return digest.hexdigest()
 
 

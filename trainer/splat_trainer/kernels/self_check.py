@@ -1,8 +1,8 @@
 """Kernels of our own are used only where they were seen to be right.
 
 Each is compiled, or found compiled (own/fill.py), run once on small random input and compared
-with its twin in plain PyTorch, when a process first wants it. One that fails in any way is told of
-in one line, and its twin does the work: slower, and the same.
+with its twin, in plain PyTorch or gsplat's, when a process first wants it. One that fails in any
+way is told of in one line, and its twin does the work: slower, and the same.
 """
 
 import logging
@@ -83,4 +83,4 @@ def agree(found: Sequence[Tensor], wanted: Sequence[Tensor], *, relative: float)
         difference = (one.double() - other.double()).norm()
         off = float(difference / torch.clamp_min(other.double().norm(), 1e-30))
         if not off <= relative and not float(difference) == 0:
-            raise DisagreementError(f"differs from plain PyTorch by {off:.1g} of its value")
+            raise DisagreementError(f"differs from its twin by {off:.1g} of its value")

@@ -1,4 +1,4 @@
-"""The rasterizer for NVIDIA GPUs: gsplat's kernels, called one by one.
+"""The rasterizer for NVIDIA GPUs: gsplat's kernels, called one by one, and our own blending.
 
 gsplat's own `rasterization()` inverts the cameras' matrices and sizes the tiles' lists by what is
 seen: the host waits for the GPU twice in every step. With room for lists of a fixed size it never
@@ -21,6 +21,7 @@ from splat_trainer.rasterize.check_scene import (
     check_gaussians,
     leaves,
 )
+from splat_trainer.rasterize.fused_blend import blend_for, gsplats_blend
 from splat_trainer.rasterize.interface import LOW_PASS, NEAR_PLANE, Cameras, Rendering
 from splat_trainer.rasterize.tile_lists import TILE, count_pairs, tile_lists
 from splat_trainer.rasterize.tile_room import TileRoom, room_for_views
@@ -60,7 +61,7 @@ class GsplatRasterizer:
             if background is not None:
                 background = torch.cat([background, background.new_zeros(features.shape[1])])
 
-        complete = masks = None
+        complete = None
         if room is not None and count == 1 and len(gaussians):
             lists = tile_lists(
                 *(means2d[0], radii[0], depths[0], conics[0], opacities),
@@ -69,30 +70,33 @@ class GsplatRasterizer:
                 capacity=room.capacity,
             )
             complete = room.note(lists.pairs)
-            tile, masks = lists.tile, lists.mask[None]
-            offsets, flatten_ids = lists.offsets[None], lists.ids
+            projected = (means2d, conics, colors, opacities, background, lists)
+            if absgrad or features is not None:
+                image, alphas = gsplats_blend(
+                    *projected, width=width, height=height, absgrad=absgrad
+                )
+            else:
+                blend = blend_for(means2d.device)
+                image, alphas = blend(*projected, width=width, height=height)
         else:
-            tile = TILE
             columns, rows = -(-width // TILE), -(-height // TILE)
             _, isect_ids, flatten_ids = gsplat.isect_tiles(
                 means2d, radii, depths, TILE, columns, rows, n_images=count
             )
             offsets = gsplat.isect_offset_encode(isect_ids, count, columns, rows)
-            offsets = offsets.reshape(count, rows, columns)
-        image, alphas = gsplat.rasterize_to_pixels(
-            means2d,
-            conics,
-            colors,
-            _for_each(opacities, count),
-            width,
-            height,
-            tile,
-            offsets,
-            flatten_ids,
-            backgrounds=None if background is None else background.expand(count, -1),
-            masks=masks,
-            absgrad=absgrad,
-        )
+            image, alphas = gsplat.rasterize_to_pixels(
+                means2d,
+                conics,
+                colors,
+                _for_each(opacities, count),
+                width,
+                height,
+                TILE,
+                offsets.reshape(count, rows, columns),
+                flatten_ids,
+                backgrounds=None if background is None else background.expand(count, -1),
+                absgrad=absgrad,
+            )
         others = None
         if features is not None:
             image, others = image[..., :3], image[..., 3:]

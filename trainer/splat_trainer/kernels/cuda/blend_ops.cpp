@@ -1,0 +1,119 @@
+// torch.ops.splat.blend and blend_backward (rasterize/fused_blend.py says what they take).
+
+#include <ATen/ATen.h>
+#include <ATen/cuda/CUDAContext.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <torch/library.h>
+
+#include "blend.h"
+
+namespace {
+
+using at::Tensor;
+using Background = std::optional<Tensor>;
+
+void check(const Tensor &tensor, at::ScalarType type, at::IntArrayRef sizes, const char *name) {
+    TORCH_CHECK(tensor.is_cuda() && tensor.is_contiguous(), name, " is not contiguous on a GPU");
+    TORCH_CHECK(tensor.scalar_type() == type, name, " is of ", tensor.scalar_type());
+    TORCH_CHECK(tensor.sizes() == sizes, name, " is ", tensor.sizes(), ", not ", sizes);
+}
+
+const float *optional_data(const std::optional<Tensor> &tensor) {
+    return tensor ? tensor->const_data_ptr<float>() : nullptr;
+}
+
+splat::Projected projected(
+    const Tensor &means2d, const Tensor &conics, const Tensor &colors, const Tensor &opacities) {
+    const int64_t count = opacities.numel();
+    check(means2d, at::kFloat, {count, 2}, "means2d");
+    check(conics, at::kFloat, {count, 3}, "conics");
+    check(colors, at::kFloat, {count, 3}, "colors");
+    check(opacities, at::kFloat, {count}, "opacities");
+    return {
+        means2d.const_data_ptr<float>(), conics.const_data_ptr<float>(),
+        colors.const_data_ptr<float>(), opacities.const_data_ptr<float>()};
+}
+
+splat::Tiles tiles_of(
+    const Tensor &offsets, const Tensor &ids, int64_t width, int64_t height, int64_t tile) {
+    TORCH_CHECK(tile > 0 && tile % 8 == 0, "tiles of ", tile, " pixels");
+    const int64_t columns = (width + tile - 1) / tile, rows = (height + tile - 1) / tile;
+    check(offsets, at::kInt, {rows + 1, columns}, "offsets");
+    check(ids, at::kInt, {ids.numel()}, "ids");
+    return {
+        static_cast<int>(width), static_cast<int>(height), static_cast<int>(tile),
+        static_cast<int>(columns), static_cast<int>(rows), offsets.const_data_ptr<int>(),
+        ids.const_data_ptr<int>()};
+}
+
+splat::Limits limits_of(at::ArrayRef<double> limits) {
+    TORCH_CHECK(limits.size() == 3, "limits are three");
+    return {
+        static_cast<float>(limits[0]), static_cast<float>(limits[1]),
+        static_cast<float>(limits[2])};
+}
+
+std::tuple<Tensor, Tensor, Tensor> blend(
+    const Tensor &means2d, const Tensor &conics, const Tensor &colors, const Tensor &opacities,
+    const Background &background, const Tensor &offsets, const Tensor &ids, int64_t width,
+    int64_t height, int64_t tile, at::ArrayRef<double> limits) {
+    const auto gaussians = projected(means2d, conics, colors, opacities);
+    const auto tiles = tiles_of(offsets, ids, width, height, tile);
+    if (background) check(*background, at::kFloat, {3}, "background");
+    const c10::cuda::CUDAGuard guard(means2d.device());
+    Tensor image = at::empty({height, width, 3}, means2d.options());
+    Tensor alphas = at::empty({height, width, 1}, means2d.options());
+    Tensor lasts = at::empty({height, width}, offsets.options());
+    C10_CUDA_CHECK(splat::blend(
+        gaussians, tiles, limits_of(limits), optional_data(background),
+        {image.data_ptr<float>(), alphas.data_ptr<float>(), lasts.data_ptr<int>()},
+        at::cuda::getCurrentCUDAStream()));
+    return {image, alphas, lasts};
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor> blend_backward(
+    const Tensor &means2d, const Tensor &conics, const Tensor &colors, const Tensor &opacities,
+    const Tensor &offsets, const Tensor &ids, const Tensor &image, const Tensor &alphas,
+    const Tensor &lasts, const Tensor &v_image, const std::optional<Tensor> &v_alphas,
+    int64_t tile, at::ArrayRef<double> limits) {
+    const int64_t height = image.size(0), width = image.size(1), count = opacities.numel();
+    const auto gaussians = projected(means2d, conics, colors, opacities);
+    const auto tiles = tiles_of(offsets, ids, width, height, tile);
+    check(image, at::kFloat, {height, width, 3}, "image");
+    check(alphas, at::kFloat, {height, width, 1}, "alphas");
+    check(lasts, at::kInt, {height, width}, "lasts");
+    check(v_image, at::kFloat, {height, width, 3}, "v_image");
+    if (v_alphas) check(*v_alphas, at::kFloat, {height, width, 1}, "v_alphas");
+    const c10::cuda::CUDAGuard guard(means2d.device());
+    const Tensor all = at::zeros({9 * count}, means2d.options());  // cleared by one launch
+    const auto parts = all.split_with_sizes({2 * count, 3 * count, 3 * count, count});
+    C10_CUDA_CHECK(splat::blend_backward(
+        gaussians, tiles, limits_of(limits),
+        {image.data_ptr<float>(), alphas.data_ptr<float>(), lasts.data_ptr<int>()},
+        v_image.const_data_ptr<float>(), optional_data(v_alphas),
+        {parts[0].data_ptr<float>(), parts[1].data_ptr<float>(), parts[2].data_ptr<float>(),
+         parts[3].data_ptr<float>()},
+        at::cuda::getCurrentCUDAStream()));
+    return {
+        parts[0].view({count, 2}), parts[1].view({count, 3}), parts[2].view({count, 3}),
+        parts[3]};
+}
+
+}  // namespace
+
+TORCH_LIBRARY(splat, library) {
+    library.def(
+        "blend(Tensor means2d, Tensor conics, Tensor colors, Tensor opacities, Tensor? background, "
+        "Tensor offsets, Tensor ids, int width, int height, int tile, float[] limits) "
+        "-> (Tensor, Tensor, Tensor)");
+    library.def(
+        "blend_backward(Tensor means2d, Tensor conics, Tensor colors, Tensor opacities, "
+        "Tensor offsets, Tensor ids, Tensor image, Tensor alphas, Tensor lasts, Tensor v_image, "
+        "Tensor? v_alphas, int tile, float[] limits) -> (Tensor, Tensor, Tensor, Tensor)");
+}
+
+TORCH_LIBRARY_IMPL(splat, CUDA, library) {
+    library.impl("blend", &blend);
+    library.impl("blend_backward", &blend_backward);
+}
