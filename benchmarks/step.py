@@ -4,8 +4,9 @@
 
 For each count of Gaussians, drawn around the capture's points, the same steps are done with more
 and more of what makes them fast: `host` is gsplat's own lists and PyTorch's fused Adam; then one
-kernel steps all parameters; then the tiles' lists have a fixed size; then a step is a CUDA graph.
-The last one is what a training does. `record` is what it takes to make a recording anew.
+kernel steps all parameters; then the tiles' lists have a fixed size; then blending is our own; then
+a step is a CUDA graph. The last one is what a training does. `record` is what it takes to make a
+recording anew.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from splat_trainer.optimize.adam import GaussianOptimizer
 from splat_trainer.optimize.adam_step import step_all
 from splat_trainer.optimize.schedule import Schedule, schedule_for
 from splat_trainer.optimize.strategies.default import DefaultStrategy
+from splat_trainer.rasterize.fused_blend import Blend, gsplats_blend
 from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer
 from splat_trainer.rasterize.interface import Cameras
 from splat_trainer.train.look import Manner, Sight
@@ -36,7 +38,7 @@ from splat_trainer.train.own_kernels import told
 from splat_trainer.train.views import DeviceViews
 
 CUDA = torch.device("cuda")
-WAYS = ("host", "+ fused Adam", "+ fixed lists", "+ graph")
+WAYS = ("host", "+ fused Adam", "+ fixed lists", "+ own blending", "+ graph")
 SHOWN_KERNELS = 16
 _PROFILED_STEPS = 20
 _WARM_UP = 30
@@ -79,7 +81,7 @@ def measure(
     if rank < WAYS.index("+ fused Adam"):
         optimizer._step_all = step_all
     strategy = DefaultStrategy(schedule, gaussians, scene.scene_scale)
-    rasterizer = GsplatRasterizer() if rank >= WAYS.index("+ fixed lists") else Roomless()
+    rasterizer = _rasterizer(rank)
     cameras = [views.camera(index) for index in range(len(views))]
     looking = Looking(rasterizer, schedule, strategy, gaussians, cameras)
     if rank < WAYS.index("+ graph"):
@@ -117,6 +119,20 @@ def measure(
         "replays": looking.replays,
         "kernels": kernels,
     }
+
+
+def _rasterizer(rank: int) -> GsplatRasterizer:
+    if rank < WAYS.index("+ fixed lists"):
+        return Roomless()
+    return GsplatRasterizer() if rank >= WAYS.index("+ own blending") else GsplatsBlending()
+
+
+class GsplatsBlending(GsplatRasterizer):
+    """gsplat's own blending of lists of a fixed size."""
+
+    def blend(self, device: torch.device) -> Blend:
+        """gsplat's."""
+        return gsplats_blend
 
 
 class Roomless(GsplatRasterizer):

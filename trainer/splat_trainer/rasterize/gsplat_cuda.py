@@ -21,7 +21,7 @@ from splat_trainer.rasterize.check_scene import (
     check_gaussians,
     leaves,
 )
-from splat_trainer.rasterize.fused_blend import blend_for, gsplats_blend
+from splat_trainer.rasterize.fused_blend import Blend, blend_for, gsplats_blend
 from splat_trainer.rasterize.interface import LOW_PASS, NEAR_PLANE, Cameras, Rendering
 from splat_trainer.rasterize.tile_lists import TILE, count_pairs, tile_lists
 from splat_trainer.rasterize.tile_room import TileRoom, room_for_views
@@ -76,8 +76,7 @@ class GsplatRasterizer:
                     *projected, width=width, height=height, absgrad=absgrad
                 )
             else:
-                blend = blend_for(means2d.device)
-                image, alphas = blend(*projected, width=width, height=height)
+                image, alphas = self.blend(means2d.device)(*projected, width=width, height=height)
         else:
             columns, rows = -(-width // TILE), -(-height // TILE)
             _, isect_ids, flatten_ids = gsplat.isect_tiles(
@@ -101,6 +100,10 @@ class GsplatRasterizer:
         if features is not None:
             image, others = image[..., :3], image[..., 3:]
         return Rendering(image, alphas, means2d, visible, others, complete)
+
+    def blend(self, device: torch.device) -> Blend:
+        """What blends colours alone, by lists of a fixed size."""
+        return blend_for(device)
 
     @torch.no_grad()
     def make_room(self, gaussians: Gaussians, cameras: Sequence[Cameras]) -> TileRoom | None:

@@ -1,0 +1,111 @@
+"""Blending alone, by gsplat's kernels and by our own, side by side: milliseconds each way.
+
+    python -m benchmarks.blend CAPTURE [--gaussians 165000 700000] [--calls 20] [--repeat 5]
+
+Gaussians are drawn around the capture's points and seen by one of its views, in tiles of 8 and of
+16 pixels whatever the image's size. Medians over series of calls, on the GPU's own clock.
+"""
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from unittest.mock import patch
+
+import gsplat
+import torch
+from torch import Tensor
+
+from benchmarks.step import CUDA, around_points
+from splat_trainer.capture.load import load_scene
+from splat_trainer.capture.scene import Scene
+from splat_trainer.contract import TrainConfig
+from splat_trainer.rasterize import tile_lists as lists_of_tiles
+from splat_trainer.rasterize.fused_blend import Blend, check_fused, fused_blend, gsplats_blend
+from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer, _project
+from splat_trainer.rasterize.interface import Cameras
+from splat_trainer.rasterize.tile_lists import SMALL_TILE, TILE, tile_lists
+from splat_trainer.train.views import DeviceViews
+
+_BLENDS: tuple[Blend, ...] = (gsplats_blend, fused_blend)
+_MOST_TILES = 20
+"""Room for pairs, for each Gaussian."""
+
+
+def main() -> None:
+    """Measure every count in both sizes of tiles, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("capture", type=Path)
+    parser.add_argument("--gaussians", nargs="+", type=int, default=[165_000, 700_000])
+    parser.add_argument("--calls", type=int, default=20)
+    parser.add_argument("--repeat", type=int, default=5, help="series of so many calls")
+    arguments = parser.parse_args()
+    GsplatRasterizer()  # which makes the kernels ready
+    check_fused(fused_blend, CUDA)
+    scene = load_scene(arguments.capture, TrainConfig(preset="reference", device="cuda"))
+    views = DeviceViews(scene.train_views, CUDA)
+    camera = views.camera(len(views) // 2)
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}\n")
+    print("| Gaussians | tile | gsplat's forward | ours | gsplat's backward | ours |")
+    print("|---|---|---|---|---|---|")
+    for count in arguments.gaussians:
+        for tile in (SMALL_TILE, TILE):
+            calls = both_ways(scene, camera, count, tile)
+            told = [by_the_gpu(call, arguments.calls, arguments.repeat) for call in calls]
+            cells = " | ".join(f"{milliseconds:.3f}" for milliseconds in told)
+            print(f"| {count:,} | {tile} | {cells} |", flush=True)
+
+
+def both_ways(scene: Scene, camera: Cameras, count: int, tile: int) -> list[Callable[[], object]]:
+    """Forward by gsplat and by us, then backward by each."""
+    with torch.no_grad():
+        gaussians = around_points(scene, count)
+        opacities, radii, means2d, depths, conics = _project(gaussians, camera)
+        directions = gaussians.means[None] - camera.centers()[:, None]
+        visible = (radii > 0).all(-1)
+        sh = gsplat.spherical_harmonics(3, directions, gaussians.sh[None], masks=visible)
+        colors = torch.clamp_min(sh + 0.5, 0)
+        with patch.object(lists_of_tiles, "tile_side", lambda width, height: tile):
+            lists = tile_lists(
+                *(means2d[0], radii[0], depths[0], conics[0], opacities),
+                width=camera.width,
+                height=camera.height,
+                capacity=_MOST_TILES * count,
+            )
+    inputs = [one.detach().requires_grad_() for one in (means2d, conics, colors, opacities)]
+
+    def forward(blend: Blend) -> tuple[Tensor, Tensor]:
+        size = {"width": camera.width, "height": camera.height}
+        return blend(inputs[0], inputs[1], inputs[2], inputs[3], None, lists, **size)
+
+    def backward(blend: Blend) -> Callable[[], object]:
+        image, _ = forward(blend)
+        pull = torch.randn_like(image)
+        return lambda: torch.autograd.grad(image, inputs, pull, retain_graph=True)
+
+    return [*(partial(forward, one) for one in _BLENDS), *(backward(one) for one in _BLENDS)]
+
+
+def by_the_gpu(call: Callable[[], object], calls: int, repeat: int) -> float:
+    """Milliseconds a call, the median over series."""
+    call()
+    series: list[float] = []
+    for _ in range(repeat):
+        started, ended = _event(), _event()
+        torch.cuda.synchronize()
+        started.record()  # type: ignore[no-untyped-call]
+        for _ in range(calls):
+            call()
+        ended.record()  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
+        series.append(started.elapsed_time(ended) / calls)  # type: ignore[no-untyped-call]
+    return median(series)
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    main()
