@@ -69,6 +69,8 @@ def _load_kernels() -> None:
         sys.exit(f"the image's own kernels do not load: {error.message}")
     if use.source is not KernelsSource.IMAGE:
         sys.exit(f"the kernels that loaded are not the image's own: {use.source}")
+    if not hasattr(torch.ops.splat, "blend_backward"):
+        sys.exit("the image's kernels lack the trainer's own, which are compiled with gsplat's")
 
 
 def _version_or_none(distribution: str) -> str:

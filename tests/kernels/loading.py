@@ -12,6 +12,7 @@ ARCHITECTURE = "9.0"
 
 _PROGRAM = """
 import json, pathlib
+import torch
 from splat_trainer.kernels.ensure import ensure_kernels
 try:
     pathlib.Path("/kernels/mine").touch()
@@ -21,7 +22,8 @@ except OSError as error:
 use = ensure_kernels()
 from gsplat.cuda._backend import _C
 told = use.model_dump(mode="json") | {
-    "written": written, "file": _C.__file__, "functions": hasattr(_C, "relocation")
+    "written": written, "file": _C.__file__, "functions": hasattr(_C, "relocation"),
+    "ours": hasattr(torch.ops.splat, "blend_backward"),
 }
 pathlib.Path("/dev/termination-log").write_text(json.dumps(told))
 """

@@ -54,5 +54,6 @@ use = ensure_kernels()
 from gsplat.cuda._backend import _C
 
 assert hasattr(_C, "relocation"), "this is not gsplat 1.5.3's module"
+assert hasattr(torch.ops.splat, "blend_backward"), "the trainer's own kernels are not in it"
 print(f"PyTorch {torch.__version__} loaded {_C.__file__}: {use.model_dump(mode='json')}")
 LOADED

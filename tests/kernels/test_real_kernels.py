@@ -140,6 +140,7 @@ def test_twenty_trainings_wait_for_one_warm_up_that_survives_being_killed_and_st
         assert one["key"] == document["key"]
         assert one["file"] == f"/kernels/{document['key']}/gsplat_cuda.so"
         assert one["functions"]
+        assert one["ours"]
         assert one["written"] == "Read-only file system"
     made = [job["metadata"]["creationTimestamp"] for job in fleet.jobs()]
     after = [seconds_between(done["status"]["completionTime"], one) for one in made]

@@ -8,7 +8,8 @@
 // has been passed, so that nothing but the image is kept from drawing it. What each pixel gives to
 // a Gaussian is not summed over the warp, which costs five exchanges for each of nine numbers, but
 // written down for 16 Gaussians; then two lanes add up one Gaussian's pixels, as moments of the
-// gradient by sigma, and make its gradients of them once.
+// gradient by sigma, and make its gradients of them once. Where a multiprocessor has less shared
+// memory than a Hopper's it is 8 Gaussians and four lanes: more warps fit.
 
 #include "blend.h"
 
@@ -19,10 +20,14 @@ constexpr int kSide = 8;                  // of what a warp draws
 constexpr int kPixels = kSide * kSide;
 constexpr int kWarps = 4;                 // in a block, each for itself
 constexpr int kBatch = 32;                // Gaussians read at once
-constexpr int kGroup = 16;                // Gaussians whose pixels are written down
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+constexpr int kGroup = 8;                 // Gaussians whose pixels are written down
+#else
+constexpr int kGroup = 16;
+#endif
 constexpr int kShares = 32 / kGroup;      // lanes that add up one of them
-static_assert(kShares == 2, "settle() parts the atomics between two lanes");
-constexpr int kRow = kPixels + 8;         // apart, so that no two lanes read from one bank
+static_assert(kShares >= 2, "settle() parts the atomics between two lanes");
+constexpr int kRow = kPixels + 4 * kShares;  // apart, so that no two lanes read from one bank
 constexpr unsigned kAll = ~0u;
 constexpr float kLog2e = 1.4426950408889634f;
 
@@ -219,7 +224,7 @@ __device__ __forceinline__ void settle(
         atomicAdd(gradients.means2d + 2 * g + 1, conic[1] * dx + conic[2] * dy);
         atomicAdd(gradients.opacities + g, -sum / gaussians.opacities[g]);
         atomicAdd(gradients.colors + 3 * g, red);
-    } else {
+    } else if (share == 1) {
         atomicAdd(gradients.colors + 3 * g + 1, green);
         atomicAdd(gradients.colors + 3 * g + 2, blue);
         atomicAdd(gradients.conics + 3 * g, 0.5f * (mean_x * (dx - x) + xx));
