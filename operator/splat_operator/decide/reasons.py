@@ -142,7 +142,8 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.COMPILE_FAILED: _blocks(
         ConditionType.KERNELS_READY,
         "Compiling the kernels failed; the message has the end of the compiler's log. It is tried "
-        "again after ten minutes, or as soon as the Job is deleted.",
+        "again after ten minutes, then after pauses that double up to two hours, or as soon as the "
+        "Job is deleted.",
         "Check kernelCache.architectures, the cache's free space and the memory of the Job; or set "
         "kernelCache.onMiss to CompileInPod.",
         phase=Phase.PREPARING_KERNELS,

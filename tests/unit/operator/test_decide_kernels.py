@@ -196,6 +196,31 @@ def test_a_failed_compile_is_told_with_the_end_of_the_compilers_log_and_waited_o
     assert [type(one) for one in decided(training()).actions] == [CreateWarmUp]
 
 
+@pytest.mark.parametrize(
+    ("waited", "pause"), [(60, 600), (600, 600), (1500, 1500), (4000, 4000), (90_000, 7200)]
+)
+def test_pauses_after_failed_compiles_grow_with_the_wait_up_to_two_hours(
+    waited: int, pause: int
+) -> None:
+    since = {"type": "KernelsReady", "status": "False", "lastTransitionTime": at(0)}
+    waits = training(status={"conditions": [since]})
+    (name,) = names(waits)
+    found = warm_up(name, **finished("Failed", "BackoffLimitExceeded", seconds=waited))
+    (action,) = decided(waits, found).actions
+    assert isinstance(action, UpdateJob)
+    assert action.spec == {"ttlSecondsAfterFinished": pause}
+
+
+def test_a_failed_compile_that_has_its_pause_keeps_it_and_tells_when_it_is_over() -> None:
+    found = warm_up(names(training())[0], **finished("Failed", "BackoffLimitExceeded"))
+    paused = replace(found, job=replace(found.job, ttl_seconds_after_finished=1500))
+    decision = decided(training(), paused)
+    assert decision.actions == ()
+    assert paused.job.finished_at is not None
+    then = paused.job.finished_at + timedelta(seconds=1500)
+    assert ready(decision)["message"].endswith(f"; tried again at {then:%H:%M} UTC")
+
+
 def test_on_a_failed_compile_the_policy_decides() -> None:
     def after(policy: str) -> Decision:
         asked = training(kernelCache={"claimName": "kernels", "onMiss": policy})

@@ -1,11 +1,18 @@
 """What must be done about the Jobs that compile kernels."""
 
+from datetime import datetime
+
 from splat_operator.api import SplatTrainingSpec
 from splat_operator.decide.decision import Action, CreateWarmUp, RedoWarmUp, UpdateJob
 from splat_operator.decide.ending import result_of
 from splat_operator.decide.kernels.plan import KernelPlan, WarmUpPlan, kernel_plan
-from splat_operator.decide.kernels.warm_up_job import RETRY_SECONDS, warm_up_manifest
+from splat_operator.decide.kernels.warm_up_job import (
+    has_its_pause,
+    pause_after,
+    warm_up_manifest,
+)
 from splat_operator.world import Pod, WarmUp, World
+from splat_operator.world.fields import moment
 from splat_trainer.contract import KernelsSource, Reason
 
 
@@ -22,13 +29,19 @@ def warm_up_actions(world: World) -> tuple[Action, ...]:
             found.append(_create(world, spec, plan, one))
         elif seen.job.deleting:
             continue
-        elif seen.job.failure_reason and seen.job.ttl_seconds_after_finished != RETRY_SECONDS:
-            change = {"ttlSecondsAfterFinished": RETRY_SECONDS}
+        elif seen.job.failure_reason and not has_its_pause(seen.job):
+            change = {"ttlSecondsAfterFinished": pause_after(seen.job, _waits_since(world))}
             found.append(UpdateJob(seen.job.namespace, one.name, seen.job.uid, change))
         elif seen.job.complete and any(_in_vain(pod, seen) for pod in world.pods):
             created = _create(world, spec, plan, one)
             found.append(RedoWarmUp(created, seen.job.uid))
     return tuple(found)
+
+
+def _waits_since(world: World) -> datetime | None:
+    """Since when the training has told that its kernels are not there; None where it does not."""
+    told = world.training.condition("KernelsReady")
+    return moment(told.get("lastTransitionTime")) if told.get("status") == "False" else None
 
 
 def _create(

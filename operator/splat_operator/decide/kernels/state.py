@@ -1,11 +1,12 @@
 """The condition KernelsReady, and whether a training must wait for its kernels."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from splat_operator.decide.decision import Situation
 from splat_operator.decide.ending import failure_of
 from splat_operator.decide.kernels.plan import KernelPlan, KernelSource, WarmUpPlan, kernel_plan
+from splat_operator.decide.kernels.warm_up_job import has_its_pause
 from splat_operator.decide.reasons import Reason
 from splat_operator.decide.waiting import (
     missing_claim,
@@ -13,7 +14,7 @@ from splat_operator.decide.waiting import (
     patience_ends,
     waiting_to_start,
 )
-from splat_operator.world import Pod, WarmUp, World
+from splat_operator.world import Job, Pod, WarmUp, World
 from splat_trainer.contract import KernelsOutcome
 
 _LOG_LENGTH = 800
@@ -133,7 +134,15 @@ def _failed(plan: KernelPlan, one: WarmUpPlan, warm_up: WarmUp) -> KernelState:
     if plan.on_miss == "Fail":
         end = Situation(Reason.KERNELS_NOT_COMPILED, words)
         return KernelState("False", end.reason.value, words, end)
-    return _held(Reason.COMPILE_FAILED, words)
+    return _held(Reason.COMPILE_FAILED, words + _again(warm_up.job))
+
+
+def _again(job: Job) -> str:
+    """Say when it is tried again, once that is known."""
+    if job.finished_at is None or not has_its_pause(job):
+        return ""
+    then = job.finished_at + timedelta(seconds=job.ttl_seconds_after_finished or 0)
+    return f"; tried again at {then:%H:%M} UTC"
 
 
 def _why(warm_up: WarmUp) -> str:

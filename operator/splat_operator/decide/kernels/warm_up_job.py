@@ -1,24 +1,42 @@
 """The Job that compiles kernels into a cache: no GPU, and the only one that may write there."""
 
+from datetime import datetime
 from typing import Any
 
 from splat_operator.api import SplatTrainingSpec, names
 from splat_operator.decide.failure_rules import failure_rules
 from splat_operator.decide.kernels.plan import KERNELS_FOLDER, KernelPlan, WarmUpPlan
 from splat_operator.decide.restricted import container_security, pod_security
-from splat_operator.world import TRAINER_CONTAINER, Installation, Training
+from splat_operator.world import TRAINER_CONTAINER, Installation, Job, Training
 from splat_trainer.contract import environment
 
 TIME_TO_LIVE = 7 * 24 * 3600
 """Seconds that a finished Job stays and is proof that the cache is full. The next training after
 that has one made anew, which verifies the cache and marks its kernels as used."""
 
-RETRY_SECONDS = 600
-"""So long after the last of its pods failed a Job goes, and another one tries again."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 600, 2 * 3600
+"""Seconds after which a failed Job goes and another one tries again, at least and at most."""
 
 _RETRIES = 2
 _DEADLINE = 2 * 3600
 _TERMINATION_MESSAGE = "/dev/termination-log"
+
+
+def pause_after(job: Job, waited_since: datetime | None) -> int:
+    """Give a failed Job its pause in seconds: as long as it was waited for when it failed.
+
+    So pauses double while compiling goes on failing, and nothing has to count the failures.
+    """
+    if job.finished_at is None or waited_since is None:
+        return _FIRST_PAUSE
+    waited = int((job.finished_at - waited_since).total_seconds())
+    return min(max(waited, _FIRST_PAUSE), _LONGEST_PAUSE)
+
+
+def has_its_pause(job: Job) -> bool:
+    """Whether somebody has given a failed Job its pause; whoever does so first decides."""
+    given = job.ttl_seconds_after_finished
+    return given is not None and given <= _LONGEST_PAUSE
 
 
 def warm_up_manifest(
