@@ -93,7 +93,9 @@ def fused_blend(
 
 
 def blend_for(device: torch.device) -> Blend:
-    """The fastest on a GPU: the fused one, where it is compiled in and right."""
+    """The fastest on a device: on a GPU the fused one, where it is compiled in and right."""
+    if device.type != "cuda":
+        return gsplats_blend
     kernel = use_if_right("blending", _compiled, lambda one: check_fused(one, device))
     return kernel or gsplats_blend
 
