@@ -1,7 +1,7 @@
 """Our own blending draws and differentiates as its twin in plain PyTorch does.
 
-Its CUDA kernels run here on the CPU, lane by lane: no GPU says anything of their logic that this
-does not. tests/gpu compares them with gsplat's where they belong.
+Its CUDA kernels run here on the CPU, lane by lane, so that their logic is tested without a GPU;
+tests/gpu compares them with gsplat's on one.
 """
 
 import logging
@@ -108,9 +108,7 @@ def test_a_loss_of_the_image_alone_or_of_the_coverage_alone_has_gradients() -> N
 
 @needs_compiler
 @pytest.mark.usefixtures("on_cpu")
-def test_the_check_of_a_run_lets_it_pass_and_stops_one_that_is_wrong(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_check_of_a_run_lets_it_pass_and_stops_one_that_is_wrong() -> None:
     module.check_fused(fused_blend, CPU, count=40)
 
     def darker(*arguments: object, **size: int) -> tuple[Tensor, Tensor]:
