@@ -13,7 +13,6 @@ from pathlib import Path
 from statistics import median
 from unittest.mock import patch
 
-import gsplat
 import torch
 from torch import Tensor
 
@@ -23,8 +22,10 @@ from splat_trainer.capture.scene import Scene
 from splat_trainer.contract import TrainConfig
 from splat_trainer.rasterize import tile_lists as lists_of_tiles
 from splat_trainer.rasterize.fused_blend import Blend, check_fused, fused_blend, gsplats_blend
-from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer, _project
+from splat_trainer.rasterize.fused_projection import gsplats_projection
+from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer
 from splat_trainer.rasterize.interface import Cameras
+from splat_trainer.rasterize.seen import Seen
 from splat_trainer.rasterize.tile_lists import SMALL_TILE, TILE, tile_lists
 from splat_trainer.train.views import DeviceViews
 
@@ -61,23 +62,22 @@ def both_ways(scene: Scene, camera: Cameras, count: int, tile: int) -> list[Call
     """Forward by gsplat and by us, then backward by each."""
     with torch.no_grad():
         gaussians = around_points(scene, count)
-        opacities, radii, means2d, depths, conics = _project(gaussians, camera)
-        directions = gaussians.means[None] - camera.centers()[:, None]
-        visible = (radii > 0).all(-1)
-        sh = gsplat.spherical_harmonics(3, directions, gaussians.sh[None], masks=visible)
-        colors = torch.clamp_min(sh + 0.5, 0)
+        seen = gsplats_projection(gaussians, camera, 3)
         with patch.object(lists_of_tiles, "tile_side", lambda width, height: tile):
             lists = tile_lists(
-                *(means2d[0], radii[0], depths[0], conics[0], opacities),
+                *(seen.means2d[0], seen.radii[0], seen.depths[0], seen.conics[0], seen.opacities),
                 width=camera.width,
                 height=camera.height,
                 capacity=_MOST_TILES * count,
             )
-    inputs = [one.detach().requires_grad_() for one in (means2d, conics, colors, opacities)]
+    trained = (seen.means2d, seen.conics, seen.colors, seen.opacities)
+    inputs = [one.detach().requires_grad_() for one in trained]
 
     def forward(blend: Blend) -> tuple[Tensor, Tensor]:
         size = {"width": camera.width, "height": camera.height}
-        return blend(inputs[0], inputs[1], inputs[2], inputs[3], None, lists, **size)
+        means2d, conics, colors, opacities = inputs
+        drawn = Seen(means2d, conics, colors, opacities, seen.depths, seen.radii)
+        return blend(drawn, None, lists, **size)
 
     def backward(blend: Blend) -> Callable[[], object]:
         image, _ = forward(blend)

@@ -4,9 +4,9 @@
 
 For each count of Gaussians, drawn around the capture's points, the same steps are done with more
 and more of what makes them fast: `host` is gsplat's own lists and PyTorch's fused Adam; then one
-kernel steps all parameters; then the tiles' lists have a fixed size; then blending is our own; then
-a step is a CUDA graph. The last one is what a training does. `record` is what it takes to make a
-recording anew.
+kernel steps all parameters; then the tiles' lists have a fixed size; then blending is our own, then
+projection; then a step is a CUDA graph. The last one is what a training does. `record` is what it
+takes to make a recording anew.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from splat_trainer.optimize.adam_step import step_all
 from splat_trainer.optimize.schedule import Schedule, schedule_for
 from splat_trainer.optimize.strategies.default import DefaultStrategy
 from splat_trainer.rasterize.fused_blend import Blend, gsplats_blend
+from splat_trainer.rasterize.fused_projection import Projection, gsplats_projection
 from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer
 from splat_trainer.rasterize.interface import Cameras
 from splat_trainer.train.look import Manner, Sight
@@ -38,7 +39,7 @@ from splat_trainer.train.own_kernels import told
 from splat_trainer.train.views import DeviceViews
 
 CUDA = torch.device("cuda")
-WAYS = ("host", "+ fused Adam", "+ fixed lists", "+ own blending", "+ graph")
+WAYS = ("host", "+ fused Adam", "+ fixed lists", "+ own blending", "+ own projection", "+ graph")
 SHOWN_KERNELS = 16
 _PROFILED_STEPS = 20
 _WARM_UP = 30
@@ -124,11 +125,21 @@ def measure(
 def _rasterizer(rank: int) -> GsplatRasterizer:
     if rank < WAYS.index("+ fixed lists"):
         return Roomless()
-    return GsplatRasterizer() if rank >= WAYS.index("+ own blending") else GsplatsBlending()
+    if rank < WAYS.index("+ own blending"):
+        return GsplatsBlending()
+    return GsplatRasterizer() if rank >= WAYS.index("+ own projection") else GsplatsProjection()
 
 
-class GsplatsBlending(GsplatRasterizer):
-    """gsplat's own blending of lists of a fixed size."""
+class GsplatsProjection(GsplatRasterizer):
+    """gsplat's own projection, and colours."""
+
+    def projection(self, device: torch.device) -> Projection:
+        """gsplat's."""
+        return gsplats_projection
+
+
+class GsplatsBlending(GsplatsProjection):
+    """gsplat's own blending, too, of lists of a fixed size."""
 
     def blend(self, device: torch.device) -> Blend:
         """gsplat's."""

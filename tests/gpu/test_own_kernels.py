@@ -24,7 +24,7 @@ from tests.unit.rasterize.scenes import cameras_around, random_gaussians
 CUDA = torch.device("cuda")
 NAMES = {
     *("fused Adam", "fused image loss", "tile lists"),
-    *("blending", "lists of a fixed size", "CUDA graph of a step"),
+    *("projection", "blending", "lists of a fixed size", "CUDA graph of a step"),
 }
 
 

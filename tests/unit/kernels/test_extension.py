@@ -21,7 +21,8 @@ def gsplat(tmp_path: Path) -> Extension:
 
 def test_our_own_sources_are_compiled_with_gsplats(gsplat: Extension) -> None:
     names = [path.name for path in gsplat.sources]
-    assert names == ["Kernel.cu", "ext.cpp", "blend.cu", "blend_ops.cpp"]
+    ours = ["blend.cu", "blend_ops.cpp", "project.cu", "project_ops.cpp"]
+    assert names == ["Kernel.cu", "ext.cpp", *ours]
     assert all(path.is_file() for path in gsplat.sources)
 
 
@@ -37,7 +38,7 @@ def test_objects_of_all_sources_have_names_of_their_own(gsplat: Extension) -> No
     assert len(installed.sources) > len(gsplat.sources)
 
 
-@pytest.mark.parametrize("name", ["blend.cu", "blend_ops.cpp", "blend.h"])
+@pytest.mark.parametrize("name", ["blend.cu", "project_ops.cpp", "checks.h"])
 def test_a_change_of_our_own_sources_makes_another_key(
     name: str, gsplat: Extension, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

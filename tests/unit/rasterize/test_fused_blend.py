@@ -6,6 +6,7 @@ tests/gpu compares them with gsplat's on one.
 
 import logging
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -16,9 +17,10 @@ from splat_trainer.kernels import self_check
 from splat_trainer.rasterize import fused_blend as module
 from splat_trainer.rasterize import tile_lists as lists_of_tiles
 from splat_trainer.rasterize.fused_blend import blend_for, fused_blend, gsplats_blend
+from splat_trainer.rasterize.seen import Seen
 from splat_trainer.rasterize.tile_lists import TileLists, tile_lists
 from tests.unit.rasterize import gsplat_in_pytorch
-from tests.unit.rasterize.blend_on_cpu import compile_for_cpu
+from tests.unit.rasterize.kernels_on_cpu import compile_for_cpu
 
 CPU = torch.device("cpu")
 needs_compiler = pytest.mark.skipif(not shutil.which("c++"), reason="there is no C++ compiler")
@@ -36,8 +38,8 @@ def on_cpu(operators: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "gsplat", gsplat_in_pytorch)
 
 
-def projected(count: int, width: int, height: int, seed: int) -> tuple[list[Tensor], TileLists]:
-    """Means, conics, colours and opacities, some of them opaque; and the lists of their tiles."""
+def projected(count: int, width: int, height: int, seed: int) -> tuple[Seen, TileLists]:
+    """Gaussians on an image, some of them opaque; and the lists of their tiles."""
     generator = torch.Generator().manual_seed(seed)
     means2d = torch.rand(count, 2, generator=generator) * torch.tensor([width, height])
     sides = torch.rand(count, 2, generator=generator) * 5 + 0.6
@@ -47,13 +49,22 @@ def projected(count: int, width: int, height: int, seed: int) -> tuple[list[Tens
     colors = torch.rand(count, 3, generator=generator)
     opacities = torch.rand(count, generator=generator).mul(1.3).clamp_max(1)
     radii = (3.4 * sides.amax(1, keepdim=True)).ceil().int().expand(count, 2)
+    depths = torch.rand(count, generator=generator) + 1
     lists = tile_lists(
-        *(means2d, radii, torch.rand(count, generator=generator) + 1, conics, opacities),
+        *(means2d, radii, depths, conics, opacities),
         width=width,
         height=height,
         capacity=60 * count,
     )
-    return [means2d[None], conics[None], colors[None], opacities], lists
+    seen = Seen(means2d[None], conics[None], colors[None], opacities, depths[None], radii[None])
+    return seen, lists
+
+
+def leaves_of(seen: Seen) -> tuple[Seen, list[Tensor]]:
+    """A copy to differentiate by, and what of it has gradients."""
+    names = ("means2d", "conics", "colors", "opacities")
+    leaves = [getattr(seen, name).clone().requires_grad_() for name in names]
+    return replace(seen, **dict(zip(names, leaves, strict=True))), leaves
 
 
 @needs_compiler
@@ -78,9 +89,8 @@ def test_images_and_gradients_are_those_of_the_twin(
     pulls = [torch.randn(1, height, width, many, generator=generator) for many in (3, 1)]
     found = []
     for blend in (fused_blend, gsplats_blend):
-        means, conics, colors, opacities = leaves = [one.clone().requires_grad_() for one in drawn]
-        size = {"width": width, "height": height}
-        image, alphas = blend(means, conics, colors, opacities, background, lists, **size)
+        seen, leaves = leaves_of(drawn)
+        image, alphas = blend(seen, background, lists, width=width, height=height)
         loss = (image * pulls[0]).sum() + (alphas * pulls[1]).sum()
         found.append([image, alphas, *torch.autograd.grad(loss, leaves)])
     for name, one, other in zip(
@@ -98,9 +108,10 @@ def test_a_loss_of_the_image_alone_or_of_the_coverage_alone_has_gradients() -> N
     for part in (0, 1):
         found = []
         for blend in (fused_blend, gsplats_blend):
-            means, conics, colors, opacities = (one.clone().requires_grad_() for one in drawn)
-            made = blend(means, conics, colors, opacities, None, lists, width=20, height=20)
-            found.append(torch.autograd.grad(made[part].square().sum(), [means, opacities]))
+            seen, leaves = leaves_of(drawn)
+            made = blend(seen, None, lists, width=20, height=20)
+            wanted = [leaves[0], leaves[3]]
+            found.append(torch.autograd.grad(made[part].square().sum(), wanted))
         for one, other in zip(*found, strict=True):
             assert other.norm() > 0
             assert (one - other).norm() / other.norm() < 1e-4

@@ -8,7 +8,7 @@ import torch
 
 from splat_trainer.gaussians.gaussians import NAMES, Gaussians
 from splat_trainer.kernels.self_check import DisagreementError
-from splat_trainer.rasterize import fused_blend, gsplat_cuda
+from splat_trainer.rasterize import fused_blend, fused_projection, gsplat_cuda
 from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer
 from splat_trainer.rasterize.interface import Cameras, Rendering
 from splat_trainer.rasterize.reference import ReferenceRasterizer
@@ -23,7 +23,7 @@ CAMERAS = cameras_around(1, width=70, height=45)
 
 @pytest.fixture
 def rasterizer(monkeypatch: pytest.MonkeyPatch) -> Iterator[GsplatRasterizer]:
-    for module in (gsplat_cuda, fused_blend):
+    for module in (gsplat_cuda, fused_blend, fused_projection):
         monkeypatch.setattr(module, "gsplat", gsplat_in_pytorch)
     monkeypatch.setattr(gsplat_cuda, "ensure_kernels", lambda: None)
     monkeypatch.setattr("splat_trainer.kernels.self_check._checked", {})

@@ -18,7 +18,7 @@ from splat_trainer.capture.synthetic import make_synthetic_capture
 from splat_trainer.contract import TrainConfig
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.optimize.schedule import Schedule, schedule_for
-from splat_trainer.rasterize import fused_blend, gsplat_cuda
+from splat_trainer.rasterize import fused_blend, fused_projection, gsplat_cuda
 from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer
 from splat_trainer.rasterize.interface import Cameras
 from splat_trainer.rasterize.tile_room import TileRoom
@@ -78,7 +78,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 
             return call
 
-    for module in (gsplat_cuda, fused_blend):
+    for module in (gsplat_cuda, fused_blend, fused_projection):
         monkeypatch.setattr(module, "gsplat", Paused())
     monkeypatch.setattr(gsplat_cuda, "ensure_kernels", lambda: None)
     return one

@@ -17,6 +17,7 @@ from splat_trainer.rasterize.interface import (
     ALPHA_THRESHOLD,
     TRANSMITTANCE_THRESHOLD,
 )
+from splat_trainer.rasterize.seen import Seen
 from splat_trainer.rasterize.tile_lists import TileLists, tile_lists
 
 _LIMITS = (ALPHA_THRESHOLD, ALPHA_LIMIT, TRANSMITTANCE_THRESHOLD)
@@ -27,10 +28,7 @@ class Blend(Protocol):
 
     def __call__(
         self,
-        means2d: Tensor,
-        conics: Tensor,
-        colors: Tensor,
-        opacities: Tensor,
+        seen: Seen,
         background: Tensor | None,
         lists: TileLists,
         *,
@@ -39,16 +37,12 @@ class Blend(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """Image [1, H, W, 3] and coverage [1, H, W, 1].
 
-        `means2d` [1, N, 2] in pixels, `conics` [1, N, 3], `colors` [1, N, 3], `opacities` [N]
-        in 0..1; `background` [3], which takes no gradient, black where None.
+        `background` is [3] and takes no gradient; black where None.
         """
 
 
 def gsplats_blend(
-    means2d: Tensor,
-    conics: Tensor,
-    colors: Tensor,
-    opacities: Tensor,
+    seen: Seen,
     background: Tensor | None,
     lists: TileLists,
     *,
@@ -58,10 +52,10 @@ def gsplats_blend(
 ) -> tuple[Tensor, Tensor]:
     """See `Blend`; by gsplat's kernels, for any number of channels."""
     found: tuple[Tensor, Tensor] = gsplat.rasterize_to_pixels(
-        means2d,
-        conics,
-        colors,
-        opacities[None],
+        seen.means2d,
+        seen.conics,
+        seen.colors,
+        seen.opacities[None],
         width,
         height,
         lists.tile,
@@ -75,10 +69,7 @@ def gsplats_blend(
 
 
 def fused_blend(
-    means2d: Tensor,
-    conics: Tensor,
-    colors: Tensor,
-    opacities: Tensor,
+    seen: Seen,
     background: Tensor | None,
     lists: TileLists,
     *,
@@ -87,7 +78,8 @@ def fused_blend(
 ) -> tuple[Tensor, Tensor]:
     """See `Blend`."""
     image, alphas = _FusedBlend.apply(  # type: ignore[no-untyped-call]
-        means2d, conics, colors, opacities, background, lists, width, height
+        *(seen.means2d, seen.conics, seen.colors, seen.opacities),
+        *(background, lists, width, height),
     )
     return image, alphas
 
@@ -163,9 +155,10 @@ def check_fused(fused: Blend, device: torch.device, *, count: int = 300) -> None
     opacities = torch.rand(count, generator=generator).mul(1.1).clamp_max(1)
     drawn = [means2d, conics[None], torch.rand(1, count, 3, generator=generator), opacities]
     drawn = [one.to(device) for one in drawn]
+    depths = torch.rand(count, generator=generator).to(device) + 1
+    radii = radii.to(device)
     lists = tile_lists(
-        *(drawn[0][0], radii.to(device), torch.rand(count, generator=generator).to(device) + 1),
-        *(drawn[1][0], drawn[3]),
+        *(drawn[0][0], radii, depths, drawn[1][0], drawn[3]),
         width=width,
         height=height,
         capacity=count * 200,
@@ -179,9 +172,8 @@ def check_fused(fused: Blend, device: torch.device, *, count: int = 300) -> None
         for blend in (fused, gsplats_blend):
             leaves = [one.clone().requires_grad_() for one in drawn]
             means, shapes, shades, shares = leaves
-            image, alphas = blend(
-                means, shapes, shades, shares, background, lists, width=width, height=height
-            )
+            seen = Seen(means, shapes, shades, shares, depths[None], radii[None])
+            image, alphas = blend(seen, background, lists, width=width, height=height)
             # Of a scalar: for any other gradient PyTorch imports sympy first, which takes seconds.
             loss = (image * pulls[0]).sum() + (alphas * pulls[1]).sum()
             loss.backward()  # type: ignore[no-untyped-call]

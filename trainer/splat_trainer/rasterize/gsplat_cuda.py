@@ -1,4 +1,4 @@
-"""The rasterizer for NVIDIA GPUs: gsplat's kernels, called one by one, and our own blending.
+"""The rasterizer for NVIDIA GPUs: gsplat's kernels, called one by one, and our own.
 
 gsplat's own `rasterization()` inverts the cameras' matrices and sizes the tiles' lists by what is
 seen: the host waits for the GPU twice in every step. With room for lists of a fixed size it never
@@ -6,6 +6,8 @@ does here, so that a step can be a CUDA graph.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import gsplat
 import torch
@@ -22,7 +24,12 @@ from splat_trainer.rasterize.check_scene import (
     leaves,
 )
 from splat_trainer.rasterize.fused_blend import Blend, blend_for, gsplats_blend
-from splat_trainer.rasterize.interface import LOW_PASS, NEAR_PLANE, Cameras, Rendering
+from splat_trainer.rasterize.fused_projection import (
+    Projection,
+    gsplats_projection,
+    projection_for,
+)
+from splat_trainer.rasterize.interface import Cameras, Rendering
 from splat_trainer.rasterize.tile_lists import TILE, count_pairs, tile_lists
 from splat_trainer.rasterize.tile_room import TileRoom, room_for_views
 
@@ -46,48 +53,41 @@ class GsplatRasterizer:
     ) -> Rendering:
         """See `Rasterizer`."""
         width, height, count = cameras.width, cameras.height, len(cameras.viewmats)
-        opacities, radii, means2d, depths, conics = _project(gaussians, cameras)
-        if means2d.requires_grad:
-            means2d.retain_grad()
-        visible = (radii > 0).all(-1)
-
-        directions = gaussians.means[None] - cameras.centers()[:, None]
-        colors = gsplat.spherical_harmonics(
-            sh_degree, directions, _for_each(gaussians.sh, count), masks=visible
-        )
-        colors = torch.clamp_min(colors + 0.5, 0)
+        fixed = room is not None and count == 1 and len(gaussians) > 0
+        see = self.projection(gaussians.device) if fixed else gsplats_projection
+        seen = see(gaussians, cameras, sh_degree)
+        if seen.means2d.requires_grad:
+            seen.means2d.retain_grad()
         if features is not None:
-            colors = torch.cat([colors, _for_each(features, count)], dim=-1)
+            blended = torch.cat([seen.colors, _for_each(features, count)], dim=-1)
+            seen = replace(seen, colors=blended)
             if background is not None:
                 background = torch.cat([background, background.new_zeros(features.shape[1])])
 
         complete = None
-        if room is not None and count == 1 and len(gaussians):
+        if room is not None and fixed:
             lists = tile_lists(
-                *(means2d[0], radii[0], depths[0], conics[0], opacities),
+                *(seen.means2d[0], seen.radii[0], seen.depths[0], seen.conics[0], seen.opacities),
                 width=width,
                 height=height,
                 capacity=room.capacity,
             )
             complete = room.note(lists.pairs)
-            projected = (means2d, conics, colors, opacities, background, lists)
+            blend = self.blend(gaussians.device)
             if absgrad or features is not None:
-                image, alphas = gsplats_blend(
-                    *projected, width=width, height=height, absgrad=absgrad
-                )
-            else:
-                image, alphas = self.blend(means2d.device)(*projected, width=width, height=height)
+                blend = partial(gsplats_blend, absgrad=absgrad)
+            image, alphas = blend(seen, background, lists, width=width, height=height)
         else:
             columns, rows = -(-width // TILE), -(-height // TILE)
             _, isect_ids, flatten_ids = gsplat.isect_tiles(
-                means2d, radii, depths, TILE, columns, rows, n_images=count
+                seen.means2d, seen.radii, seen.depths, TILE, columns, rows, n_images=count
             )
             offsets = gsplat.isect_offset_encode(isect_ids, count, columns, rows)
             image, alphas = gsplat.rasterize_to_pixels(
-                means2d,
-                conics,
-                colors,
-                _for_each(opacities, count),
+                seen.means2d,
+                seen.conics,
+                seen.colors,
+                _for_each(seen.opacities, count),
                 width,
                 height,
                 TILE,
@@ -99,7 +99,12 @@ class GsplatRasterizer:
         others = None
         if features is not None:
             image, others = image[..., :3], image[..., 3:]
-        return Rendering(image, alphas, means2d, visible, others, complete)
+        visible = (seen.radii > 0).all(-1)
+        return Rendering(image, alphas, seen.means2d, visible, others, complete)
+
+    def projection(self, device: torch.device) -> Projection:
+        """What sees Gaussians by one camera."""
+        return projection_for(device)
 
     def blend(self, device: torch.device) -> Blend:
         """What blends colours alone, by lists of a fixed size."""
@@ -116,31 +121,10 @@ class GsplatRasterizer:
         return room_for_views((_pairs(gaussians, one) for one in cameras), device)
 
 
-def _project(
-    gaussians: Gaussians, cameras: Cameras
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Opacities [N]; radii and means2d [C, N, 2], depths [C, N], conics [C, N, 3]."""
-    opacities = gaussians.opacities.sigmoid()
-    radii, means2d, depths, conics, _ = gsplat.fully_fused_projection(
-        gaussians.means,
-        None,
-        gaussians.quats,
-        gaussians.scales.exp(),
-        cameras.viewmats,
-        cameras.Ks,
-        cameras.width,
-        cameras.height,
-        eps2d=LOW_PASS,
-        near_plane=NEAR_PLANE,
-        opacities=opacities.detach(),  # bounds the box only, and takes no gradient
-    )
-    return opacities, radii, means2d, depths, conics
-
-
 def _pairs(gaussians: Gaussians, camera: Cameras) -> Tensor:
     """Pairs of Gaussian and tile that one camera sees, [1] int64."""
-    _, radii, means2d, _, _ = _project(gaussians, camera)
-    return count_pairs(means2d[0], radii[0], width=camera.width, height=camera.height)
+    seen = gsplats_projection(gaussians, camera, 0)
+    return count_pairs(seen.means2d[0], seen.radii[0], width=camera.width, height=camera.height)
 
 
 @torch.enable_grad()  # type: ignore[no-untyped-call]

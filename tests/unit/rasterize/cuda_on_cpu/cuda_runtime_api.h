@@ -64,6 +64,7 @@ inline int __any_sync(unsigned, bool value) {
     });
 }
 
+inline float rsqrtf(float value) { return 1 / std::sqrt(value); }
 inline float __log2f(float value) { return std::log2(value); }
 inline float __fdividef(float above, float below) { return above / below; }
 inline void atomicAdd(float *sum, float value) { std::atomic_ref<float>(*sum) += value; }

@@ -1,23 +1,13 @@
 // torch.ops.splat.blend and blend_backward (rasterize/fused_blend.py says what they take).
 
-#include <ATen/ATen.h>
-#include <ATen/cuda/CUDAContext.h>
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <torch/library.h>
-
 #include "blend.h"
+
+#include "checks.h"
 
 namespace {
 
 using at::Tensor;
 using Background = std::optional<Tensor>;
-
-void check(const Tensor &tensor, at::ScalarType type, at::IntArrayRef sizes, const char *name) {
-    TORCH_CHECK(tensor.is_cuda() && tensor.is_contiguous(), name, " is not contiguous on a GPU");
-    TORCH_CHECK(tensor.scalar_type() == type, name, " is of ", tensor.scalar_type());
-    TORCH_CHECK(tensor.sizes() == sizes, name, " is ", tensor.sizes(), ", not ", sizes);
-}
 
 const float *optional_data(const std::optional<Tensor> &tensor) {
     return tensor ? tensor->const_data_ptr<float>() : nullptr;
@@ -102,7 +92,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> blend_backward(
 
 }  // namespace
 
-TORCH_LIBRARY(splat, library) {
+TORCH_LIBRARY_FRAGMENT(splat, library) {
     library.def(
         "blend(Tensor means2d, Tensor conics, Tensor colors, Tensor opacities, Tensor? background, "
         "Tensor offsets, Tensor ids, int width, int height, int tile, float[] limits) "
