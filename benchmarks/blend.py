@@ -3,12 +3,14 @@
     python -m benchmarks.blend CAPTURE [--gaussians 165000 700000] [--calls 20] [--repeat 5]
 
 Gaussians are drawn around the capture's points and seen by one of its views, in tiles of 8 and of
-16 pixels whatever the image's size. Medians over series of calls, on the GPU's own clock.
+16 pixels whatever the image's size; without features, and with the two that strategy budget counts
+errors by. Medians over series of calls, on the GPU's own clock.
 """
 
 import argparse
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import median
 from unittest.mock import patch
@@ -48,17 +50,18 @@ def main() -> None:
     views = DeviceViews(scene.train_views, CUDA)
     camera = views.camera(len(views) // 2)
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}\n")
-    print("| Gaussians | tile | gsplat's forward | ours | gsplat's backward | ours |")
-    print("|---|---|---|---|---|---|")
-    for count in arguments.gaussians:
-        for tile in (SMALL_TILE, TILE):
-            calls = both_ways(scene, camera, count, tile)
-            told = [by_the_gpu(call, arguments.calls, arguments.repeat) for call in calls]
-            cells = " | ".join(f"{milliseconds:.3f}" for milliseconds in told)
-            print(f"| {count:,} | {tile} | {cells} |", flush=True)
+    print("| Gaussians | tile | features | gsplat's forward | ours | gsplat's backward | ours |")
+    print("|---|---|---|---|---|---|---|")
+    for count, tile, features in product(arguments.gaussians, (SMALL_TILE, TILE), (0, 2)):
+        calls = both_ways(scene, camera, count, tile, features)
+        told = [by_the_gpu(call, arguments.calls, arguments.repeat) for call in calls]
+        cells = " | ".join(f"{milliseconds:.3f}" for milliseconds in told)
+        print(f"| {count:,} | {tile} | {features} | {cells} |", flush=True)
 
 
-def both_ways(scene: Scene, camera: Cameras, count: int, tile: int) -> list[Callable[[], object]]:
+def both_ways(
+    scene: Scene, camera: Cameras, count: int, tile: int, features: int
+) -> list[Callable[[], object]]:
     """Forward by gsplat and by us, then backward by each."""
     with torch.no_grad():
         gaussians = around_points(scene, count)
@@ -72,17 +75,20 @@ def both_ways(scene: Scene, camera: Cameras, count: int, tile: int) -> list[Call
             )
     trained = (seen.means2d, seen.conics, seen.colors, seen.opacities)
     inputs = [one.detach().requires_grad_() for one in trained]
+    zeros = torch.zeros(count, features, device=CUDA, requires_grad=True) if features else None
 
-    def forward(blend: Blend) -> tuple[Tensor, Tensor]:
+    def forward(blend: Blend) -> list[Tensor]:
         size = {"width": camera.width, "height": camera.height}
         means2d, conics, colors, opacities = inputs
         drawn = Seen(means2d, conics, colors, opacities, seen.depths, seen.radii)
-        return blend(drawn, None, lists, **size)
+        blended = blend(drawn, zeros, None, lists, **size)
+        return [blended.image, *([] if blended.features is None else [blended.features])]
 
     def backward(blend: Blend) -> Callable[[], object]:
-        image, _ = forward(blend)
-        pull = torch.randn_like(image)
-        return lambda: torch.autograd.grad(image, inputs, pull, retain_graph=True)
+        images = forward(blend)
+        pulls = [torch.randn_like(one) for one in images]
+        every = [*inputs, *([] if zeros is None else [zeros])]
+        return lambda: torch.autograd.grad(images, every, pulls, retain_graph=True)
 
     return [*(partial(forward, one) for one in _BLENDS), *(backward(one) for one in _BLENDS)]
 

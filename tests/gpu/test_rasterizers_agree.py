@@ -98,8 +98,11 @@ def test_nothing_in_sight_gives_an_empty_picture() -> None:
     assert not rendering.visible.any()
 
 
-@pytest.mark.parametrize("features", [2, 5])
-def test_zero_features_gather_the_same_sums_and_change_nothing_else(features: int) -> None:
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("features", [2, 3, 5])
+def test_zero_features_gather_the_same_sums_and_change_nothing_else(
+    features: int, fixed: bool
+) -> None:
     gaussians, views = scene(5, cameras=1)
     error = torch.rand(HEIGHT, WIDTH, features, generator=torch.Generator().manual_seed(7))
     background = torch.tensor([0.1, 0.4, 0.2])
@@ -107,13 +110,17 @@ def test_zero_features_gather_the_same_sums_and_change_nothing_else(features: in
     for device, channels in (("cpu", features), ("cuda", features), ("cuda", 0)):
         copy = leaves(gaussians.to(torch.device(device)))
         zero = torch.zeros(len(copy), channels, device=device, requires_grad=True)
-        rendering = make_rasterizer(torch.device(device))(
+        cameras = views if device == "cpu" else on_gpu(views)
+        rasterizer = make_rasterizer(torch.device(device))
+        rendering = rasterizer(
             copy,
-            views if device == "cpu" else on_gpu(views),
+            cameras,
             sh_degree=3,
             background=background.to(device),
             features=zero if channels else None,
+            room=rasterizer.make_room(copy.detach(), [cameras]) if fixed else None,
         )
+        assert (rendering.complete is not None) == (fixed and device == "cuda")
         loss = rendering.colors.square().sum()
         if rendering.features is not None:
             assert rendering.features.abs().max() == 0

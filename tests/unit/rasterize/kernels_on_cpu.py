@@ -27,7 +27,7 @@ def _library(folder: Path, name: str, architecture: int) -> ctypes.CDLL:
     text = (extension._OUR_OWN / f"{name}.cu").read_text()
     source, library = folder / f"{name}.cu", folder / f"{name}{architecture}.so"
     changed, launches = _LAUNCH.subn(r"launched(\2, \1, ", text)
-    assert launches == 2
+    assert launches
     source.write_text(changed)
     command = ["c++", "-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", "-Wno-unknown-pragmas"]
     defines = [f"-D__CUDA_ARCH__={architecture}", f'-D{name.upper()}_CU="{source}"']
@@ -60,14 +60,17 @@ def _blending(library: ctypes.CDLL) -> dict[str, Operator]:
     def blend_backward(
         means2d: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor,
         offsets: Tensor, ids: Tensor, image: Tensor, alphas: Tensor, lasts: Tensor,
-        v_image: Tensor, v_alphas: Tensor | None, tile: int, limits: Sequence[float],
+        v_image: Tensor, v_alphas: Tensor | None, v_drawn: Tensor | None,
+        tile: int, limits: Sequence[float],
     ) -> tuple[Tensor, ...]:  # fmt: skip
         height, width, _ = image.shape
+        features = 0 if v_drawn is None else v_drawn.shape[-1]
         made = [torch.zeros_like(one) for one in (means2d, conics, colors, opacities)]
+        made.append(torch.zeros(len(opacities), features))
         _call(
             library.blend_backward, means2d, conics, colors, opacities, offsets, ids,
             width, height, tile, torch.tensor(limits), image, alphas, lasts,
-            v_image, v_alphas, *made,
+            v_image, v_alphas, v_drawn, features, *made,
         )  # fmt: skip
         return tuple(made)
 

@@ -13,10 +13,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from splat_trainer.kernels import self_check
+from splat_trainer.kernels import extension, self_check
 from splat_trainer.rasterize import fused_blend as module
 from splat_trainer.rasterize import tile_lists as lists_of_tiles
-from splat_trainer.rasterize.fused_blend import blend_for, fused_blend, gsplats_blend
+from splat_trainer.rasterize.fused_blend import (
+    MOST_FEATURES,
+    Blended,
+    blend_for,
+    fused_blend,
+    gsplats_blend,
+)
 from splat_trainer.rasterize.seen import Seen
 from splat_trainer.rasterize.tile_lists import TileLists, tile_lists
 from tests.unit.rasterize import gsplat_in_pytorch
@@ -73,32 +79,55 @@ def leaves_of(seen: Seen) -> tuple[Seen, list[Tensor]]:
     ("count", "width", "height", "tile"),
     [(1, 8, 8, 8), (7, 5, 3, 8), (90, 37, 21, 8), (60, 33, 30, 16), (200, 9, 17, 8)],
 )
-@pytest.mark.parametrize("behind", [None, (0.2, 0.9, 0.5)])
+@pytest.mark.parametrize(
+    ("behind", "features"), [(None, 0), ((0.2, 0.9, 0.5), 0), (None, 2), ((0.2, 0.9, 0.5), 4)]
+)
 def test_images_and_gradients_are_those_of_the_twin(
     count: int,
     width: int,
     height: int,
     tile: int,
     behind: tuple[float, float, float] | None,
+    features: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lists_of_tiles, "tile_side", lambda width, height: tile)
     drawn, lists = projected(count, width, height, seed=count)
     background = None if behind is None else torch.tensor(behind)
     generator = torch.Generator().manual_seed(0)
-    pulls = [torch.randn(1, height, width, many, generator=generator) for many in (3, 1)]
+    pulls = [torch.randn(1, height, width, many, generator=generator) for many in (3, 1, features)]
     found = []
     for blend in (fused_blend, gsplats_blend):
         seen, leaves = leaves_of(drawn)
-        image, alphas = blend(seen, background, lists, width=width, height=height)
+        zeros = torch.zeros(count, features, requires_grad=True) if features else None
+        image, alphas, others = blend(seen, zeros, background, lists, width=width, height=height)
         loss = (image * pulls[0]).sum() + (alphas * pulls[1]).sum()
+        if zeros is not None:
+            assert others is not None
+            assert not others.any()
+            loss = loss + (others * pulls[2]).sum()
+            leaves.append(zeros)
         found.append([image, alphas, *torch.autograd.grad(loss, leaves)])
-    for name, one, other in zip(
-        ("image", "alphas", "means2d", "conics", "colors", "opacities"), *found, strict=True
-    ):
+    names = ["image", "alphas", "means2d", "conics", "colors", "opacities"]
+    for name, one, other in zip(names + ["features"] * bool(features), *found, strict=True):
         assert one.shape == other.shape, name
         assert other.norm() > 0, name
         assert (one - other).norm() / other.norm() < 1e-4, name
+
+
+@needs_compiler
+@pytest.mark.usefixtures("on_cpu")
+def test_more_features_than_the_kernels_take_are_gsplats() -> None:
+    header = (extension._OUR_OWN / "blend.h").read_text()
+    assert f"kMostFeatures = {MOST_FEATURES};" in header
+    drawn, lists = projected(40, 20, 20, seed=1)
+    for features in (MOST_FEATURES, MOST_FEATURES + 1):
+        zeros = torch.zeros(40, features, requires_grad=True)
+        image = fused_blend(drawn, zeros, None, lists, width=20, height=20).features
+        assert image is not None
+        (weights,) = torch.autograd.grad(image.sum(), zeros)
+        assert weights.shape == zeros.shape
+        assert (weights.sum(0) > 1).all()
 
 
 @needs_compiler
@@ -109,9 +138,9 @@ def test_a_loss_of_the_image_alone_or_of_the_coverage_alone_has_gradients() -> N
         found = []
         for blend in (fused_blend, gsplats_blend):
             seen, leaves = leaves_of(drawn)
-            made = blend(seen, None, lists, width=20, height=20)
+            image, alphas, _ = blend(seen, None, None, lists, width=20, height=20)
             wanted = [leaves[0], leaves[3]]
-            found.append(torch.autograd.grad(made[part].square().sum(), wanted))
+            found.append(torch.autograd.grad((image, alphas)[part].square().sum(), wanted))
         for one, other in zip(*found, strict=True):
             assert other.norm() > 0
             assert (one - other).norm() / other.norm() < 1e-4
@@ -122,12 +151,17 @@ def test_a_loss_of_the_image_alone_or_of_the_coverage_alone_has_gradients() -> N
 def test_the_check_of_a_run_lets_it_pass_and_stops_one_that_is_wrong() -> None:
     module.check_fused(fused_blend, CPU, count=40)
 
-    def darker(*arguments: object, **size: int) -> tuple[Tensor, Tensor]:
-        image, alphas = fused_blend(*arguments, **size)  # type: ignore[arg-type]
-        return image * 0.98, alphas
+    def darker(*arguments: object, **size: int) -> Blended:
+        drawn = fused_blend(*arguments, **size)  # type: ignore[arg-type]
+        return drawn._replace(image=drawn.image * 0.98)
 
-    with pytest.raises(self_check.DisagreementError):
-        module.check_fused(darker, CPU, count=40)  # type: ignore[arg-type]
+    def deaf(*arguments: object, **size: int) -> Blended:
+        drawn = fused_blend(*arguments, **size)  # type: ignore[arg-type]
+        return drawn._replace(features=None if drawn.features is None else drawn.features * 0)
+
+    for wrong in (darker, deaf):
+        with pytest.raises(self_check.DisagreementError):
+            module.check_fused(wrong, CPU, count=40)  # type: ignore[arg-type]
 
 
 def test_kernels_that_were_compiled_without_it_are_used_as_they_are(

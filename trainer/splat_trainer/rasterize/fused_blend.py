@@ -5,7 +5,7 @@ training's step; `blend.py` is its twin in plain PyTorch. The kernels are compil
 gsplat's, and are not there where gsplat came compiled from elsewhere.
 """
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import gsplat
 import torch
@@ -20,7 +20,18 @@ from splat_trainer.rasterize.interface import (
 from splat_trainer.rasterize.seen import Seen
 from splat_trainer.rasterize.tile_lists import TileLists, tile_lists
 
+MOST_FEATURES = 4
+"""As many as our kernels take (`kMostFeatures` in blend.h)."""
+
 _LIMITS = (ALPHA_THRESHOLD, ALPHA_LIMIT, TRANSMITTANCE_THRESHOLD)
+
+
+class Blended(NamedTuple):
+    """An image [C, H, W, 3], coverage [C, H, W, 1], and features [C, H, W, F] or None."""
+
+    image: Tensor
+    alphas: Tensor
+    features: Tensor | None
 
 
 class Blend(Protocol):
@@ -29,59 +40,96 @@ class Blend(Protocol):
     def __call__(
         self,
         seen: Seen,
+        features: Tensor | None,
         background: Tensor | None,
         lists: TileLists,
         *,
         width: int,
         height: int,
-    ) -> tuple[Tensor, Tensor]:
-        """Image [1, H, W, 3] and coverage [1, H, W, 1].
-
-        `background` is [3] and takes no gradient; black where None.
-        """
+    ) -> Blended:
+        """`features` [N, F] are zeros; `background` [3] takes no gradient, black where None."""
 
 
 def gsplats_blend(
     seen: Seen,
+    features: Tensor | None,
     background: Tensor | None,
     lists: TileLists,
     *,
     width: int,
     height: int,
     absgrad: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """See `Blend`; by gsplat's kernels, for any number of channels."""
-    found: tuple[Tensor, Tensor] = gsplat.rasterize_to_pixels(
-        seen.means2d,
-        seen.conics,
-        seen.colors,
-        seen.opacities[None],
-        width,
-        height,
-        lists.tile,
-        lists.offsets[None],
-        lists.ids,
-        backgrounds=None if background is None else background[None],
+) -> Blended:
+    """See `Blend`."""
+    return draw_by_gsplat(
+        *(seen, features, background),
+        tile=lists.tile,
+        offsets=lists.offsets[None],
+        ids=lists.ids,
         masks=lists.mask[None],
+        width=width,
+        height=height,
         absgrad=absgrad,
     )
-    return found
+
+
+def draw_by_gsplat(
+    seen: Seen,
+    features: Tensor | None,
+    background: Tensor | None,
+    *,
+    tile: int,
+    offsets: Tensor,
+    ids: Tensor,
+    masks: Tensor | None,
+    width: int,
+    height: int,
+    absgrad: bool,
+) -> Blended:
+    """What C cameras see, by gsplat's kernels; `features` may be any.
+
+    `offsets` and `masks` are [C, rows, columns]; the last tile's list ends where `ids` do.
+    """
+    count = len(seen.means2d)
+    colors = seen.colors
+    if features is not None:
+        colors = torch.cat([colors, _for_each(features, count)], dim=-1)
+        if background is not None:
+            background = torch.cat([background, background.new_zeros(features.shape[1])])
+    image, alphas = gsplat.rasterize_to_pixels(
+        *(seen.means2d, seen.conics, colors, _for_each(seen.opacities, count)),
+        *(width, height, tile, offsets, ids),
+        backgrounds=None if background is None else background.expand(count, -1),
+        masks=masks,
+        absgrad=absgrad,
+    )
+    if features is None:
+        return Blended(image, alphas, None)
+    return Blended(image[..., :3], alphas, image[..., 3:])
+
+
+def _for_each(values: Tensor, count: int) -> Tensor:
+    """`values` for each of `count` cameras; for one, without a sum over it in backward."""
+    return values[None] if count == 1 else values.expand(count, *values.shape)
 
 
 def fused_blend(
     seen: Seen,
+    features: Tensor | None,
     background: Tensor | None,
     lists: TileLists,
     *,
     width: int,
     height: int,
-) -> tuple[Tensor, Tensor]:
-    """See `Blend`."""
-    image, alphas = _FusedBlend.apply(  # type: ignore[no-untyped-call]
-        *(seen.means2d, seen.conics, seen.colors, seen.opacities),
+) -> Blended:
+    """See `Blend`; zeros need not be drawn, and their gradients cost little here."""
+    if features is not None and features.shape[1] > MOST_FEATURES:
+        return gsplats_blend(seen, features, background, lists, width=width, height=height)
+    image, alphas, drawn = _FusedBlend.apply(  # type: ignore[no-untyped-call]
+        *(seen.means2d, seen.conics, seen.colors, seen.opacities, features),
         *(background, lists, width, height),
     )
-    return image, alphas
+    return Blended(image, alphas, drawn)
 
 
 def blend_for(device: torch.device) -> Blend:
@@ -100,11 +148,12 @@ class _FusedBlend(torch.autograd.Function):
         conics: Tensor,
         colors: Tensor,
         opacities: Tensor,
+        features: Tensor | None,
         background: Tensor | None,
         lists: TileLists,
         width: int,
         height: int,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         projected = [one.contiguous() for one in (means2d[0], conics[0], colors[0], opacities)]
         image, alphas, lasts = torch.ops.splat.blend(
             *projected, background, lists.offsets, lists.ids, width, height, lists.tile, _LIMITS
@@ -112,22 +161,27 @@ class _FusedBlend(torch.autograd.Function):
         ctx.save_for_backward(*projected, lists.offsets, lists.ids, image, alphas, lasts)
         ctx.tile = lists.tile
         ctx.set_materialize_grads(False)
-        return image[None], alphas[None]
+        drawn = None if features is None else image.new_zeros(1, height, width, features.shape[1])
+        return image[None], alphas[None], drawn
 
     @staticmethod
-    def backward(ctx: Any, v_image: Tensor | None, v_alphas: Tensor | None) -> Any:
+    def backward(
+        ctx: Any, v_image: Tensor | None, v_alphas: Tensor | None, v_drawn: Tensor | None
+    ) -> Any:
         saved = ctx.saved_tensors
         if v_image is None:
             v_image = torch.zeros_like(saved[6])[None]
-        v_means2d, v_conics, v_colors, v_opacities = torch.ops.splat.blend_backward(
+        v_means2d, v_conics, v_colors, v_opacities, v_features = torch.ops.splat.blend_backward(
             *saved,
             v_image[0].contiguous(),
             None if v_alphas is None else v_alphas[0].contiguous(),
+            None if v_drawn is None else v_drawn[0].contiguous(),
             ctx.tile,
             _LIMITS,
         )
         gradients = v_means2d[None], v_conics[None], v_colors[None], v_opacities
-        return (*gradients, None, None, None, None)
+        beside = None if v_drawn is None else v_features
+        return (*gradients, beside, None, None, None, None)
 
 
 def _compiled() -> Blend:
@@ -139,7 +193,7 @@ def _compiled() -> Blend:
 
 @torch.enable_grad()  # type: ignore[no-untyped-call]
 def check_fused(fused: Blend, device: torch.device, *, count: int = 300) -> None:
-    """Compare images and gradients with gsplat's, over black and over a colour.
+    """Compare images and gradients with gsplat's, over black and, with features, over a colour.
 
     Raises:
         DisagreementError: they differ by more than rounding at Gaussians' edges.
@@ -165,18 +219,26 @@ def check_fused(fused: Blend, device: torch.device, *, count: int = 300) -> None
     )
     pulls = [
         torch.randn(1, height, width, channels, generator=generator).to(device)
-        for channels in (3, 1)
+        for channels in (3, 1, 2)
     ]
-    for background in (None, torch.tensor([0.2, 0.9, 0.5], device=device)):
+    beside = torch.zeros(count, 2, device=device)
+    behind = torch.tensor([0.2, 0.9, 0.5], device=device)
+    for background, zeros in ((None, None), (behind, beside)):
         results = []
         for blend in (fused, gsplats_blend):
             leaves = [one.clone().requires_grad_() for one in drawn]
             means, shapes, shades, shares = leaves
+            features = None if zeros is None else zeros.clone().requires_grad_()
             seen = Seen(means, shapes, shades, shares, depths[None], radii[None])
-            image, alphas = blend(seen, background, lists, width=width, height=height)
+            image, alphas, others = blend(
+                seen, features, background, lists, width=width, height=height
+            )
             # Of a scalar: for any other gradient PyTorch imports sympy first, which takes seconds.
             loss = (image * pulls[0]).sum() + (alphas * pulls[1]).sum()
+            if others is not None:
+                loss = loss + (others * pulls[2]).sum()
             loss.backward()  # type: ignore[no-untyped-call]
-            gradients = [one.grad for one in leaves if one.grad is not None]
+            every = [*leaves, *([] if features is None else [features])]
+            gradients = [one.grad for one in every if one.grad is not None]
             results.append([image.detach(), alphas.detach(), *gradients])
         agree(results[0], results[1], relative=5e-3)

@@ -6,7 +6,6 @@ does here, so that a step can be a CUDA graph.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import gsplat
@@ -23,7 +22,7 @@ from splat_trainer.rasterize.check_scene import (
     check_gaussians,
     leaves,
 )
-from splat_trainer.rasterize.fused_blend import Blend, blend_for, gsplats_blend
+from splat_trainer.rasterize.fused_blend import Blend, blend_for, draw_by_gsplat, gsplats_blend
 from splat_trainer.rasterize.fused_projection import (
     Projection,
     gsplats_projection,
@@ -58,12 +57,6 @@ class GsplatRasterizer:
         seen = see(gaussians, cameras, sh_degree)
         if seen.means2d.requires_grad:
             seen.means2d.retain_grad()
-        if features is not None:
-            blended = torch.cat([seen.colors, _for_each(features, count)], dim=-1)
-            seen = replace(seen, colors=blended)
-            if background is not None:
-                background = torch.cat([background, background.new_zeros(features.shape[1])])
-
         complete = None
         if room is not None and fixed:
             lists = tile_lists(
@@ -73,41 +66,35 @@ class GsplatRasterizer:
                 capacity=room.capacity,
             )
             complete = room.note(lists.pairs)
-            blend = self.blend(gaussians.device)
-            if absgrad or features is not None:
-                blend = partial(gsplats_blend, absgrad=absgrad)
-            image, alphas = blend(seen, background, lists, width=width, height=height)
+            blend: Blend = self.blend(gaussians.device)
+            if absgrad:
+                blend = partial(gsplats_blend, absgrad=True)
+            drawn = blend(seen, features, background, lists, width=width, height=height)
         else:
             columns, rows = -(-width // TILE), -(-height // TILE)
-            _, isect_ids, flatten_ids = gsplat.isect_tiles(
+            _, isect_ids, ids = gsplat.isect_tiles(
                 seen.means2d, seen.radii, seen.depths, TILE, columns, rows, n_images=count
             )
             offsets = gsplat.isect_offset_encode(isect_ids, count, columns, rows)
-            image, alphas = gsplat.rasterize_to_pixels(
-                seen.means2d,
-                seen.conics,
-                seen.colors,
-                _for_each(seen.opacities, count),
-                width,
-                height,
-                TILE,
-                offsets.reshape(count, rows, columns),
-                flatten_ids,
-                backgrounds=None if background is None else background.expand(count, -1),
+            drawn = draw_by_gsplat(
+                *(seen, features, background),
+                tile=TILE,
+                offsets=offsets.reshape(count, rows, columns),
+                ids=ids,
+                masks=None,
+                width=width,
+                height=height,
                 absgrad=absgrad,
             )
-        others = None
-        if features is not None:
-            image, others = image[..., :3], image[..., 3:]
         visible = (seen.radii > 0).all(-1)
-        return Rendering(image, alphas, seen.means2d, visible, others, complete)
+        return Rendering(drawn.image, drawn.alphas, seen.means2d, visible, drawn.features, complete)
 
     def projection(self, device: torch.device) -> Projection:
         """What sees Gaussians by one camera."""
         return projection_for(device)
 
     def blend(self, device: torch.device) -> Blend:
-        """What blends colours alone, by lists of a fixed size."""
+        """What blends by lists of a fixed size."""
         return blend_for(device)
 
     @torch.no_grad()
@@ -145,8 +132,3 @@ def _check_fixed_lists(rasterizer: GsplatRasterizer, device: torch.device) -> No
         gradients = [one.grad for _, one in gaussians if one.grad is not None]
         results.append([rendering.colors.detach(), *gradients])
     agree(results[0], results[1], relative=1e-2)
-
-
-def _for_each(values: Tensor, count: int) -> Tensor:
-    """`values` for each of `count` cameras; for one, without a sum over it in backward."""
-    return values[None] if count == 1 else values.expand(count, *values.shape)

@@ -91,7 +91,8 @@ class Rasterizer(Protocol):
         """Draw `gaussians` as `cameras` see them, with SH up to `sh_degree`.
 
         `background` is [3], black where None. `features` [N, F] are blended as colours are, over
-        nothing. With `room`, which `make_room` gave, the host waits for nothing.
+        nothing. With `room`, which `make_room` gave, the host waits for nothing, and features
+        must be zeros: their gradients tell what images weigh under a Gaussian.
         """
 
     def make_room(self, gaussians: Gaussians, cameras: Sequence[Cameras]) -> TileRoom | None:

@@ -9,7 +9,8 @@
 // a Gaussian is not summed over the warp, which costs five exchanges for each of nine numbers, but
 // written down for 16 Gaussians; then two lanes add up one Gaussian's pixels, as moments of the
 // gradient by sigma, and make its gradients of them once. Where a multiprocessor has less shared
-// memory than a Hopper's it is 8 Gaussians and four lanes: more warps fit.
+// memory than a Hopper's it is 8 Gaussians and four lanes: more warps fit. Features, which few
+// steps have, are drawn to nothing, and their gradients have a kernel of their own.
 
 #include "blend.h"
 
@@ -183,10 +184,37 @@ struct Notes {
     float weight[kGroup][kRow];
 };
 
+template <bool kFeatures>
+struct FeatureNotes {};
+
+template <>
+struct FeatureNotes<true> {
+    float v[kMostFeatures][kPixels];
+};
+
+static_assert(
+    kWarps * (sizeof(Batch) + sizeof(Notes) + sizeof(FeatureNotes<true>)) <= 48 * 1024,
+    "no block has more shared memory unless it is asked for at its launch");
+
+// The products of a Gaussian's weights and an image, at this lane's share of the pixels.
+__device__ __forceinline__ float times_weights(const float *weights, const float *image, int share) {
+    float sum = 0;
+#pragma unroll
+    for (int i = 0; i < kPixels / 4 / kShares; ++i) {
+        const int four = i * kShares + share;
+        const float4 w = *reinterpret_cast<const float4 *>(weights + 4 * four);
+        const float4 v = *reinterpret_cast<const float4 *>(image + 4 * four);
+        sum += w.x * v.x + w.y * v.y + w.z * v.z + w.w * v.w;
+    }
+    return sum;
+}
+
 // Adds up the pixels of the first `filled` Gaussians in the notes, and gives them their gradients.
+template <bool kFeatures>
 __device__ __forceinline__ void settle(
     const Projected &gaussians, const Tiles &tiles, const Place &at, const Notes &notes,
-    int filled, const ProjectedGradients &gradients) {
+    const FeatureNotes<kFeatures> &features, int count, int filled,
+    const ProjectedGradients &gradients) {
     const int lane = threadIdx.x % 32, slot = lane / kShares, share = lane % kShares;
     float sum = 0, x = 0, y = 0, xx = 0, xy = 0, yy = 0, red = 0, green = 0, blue = 0;
     if (slot < filled) {
@@ -213,8 +241,18 @@ __device__ __forceinline__ void settle(
     sum = sum_of_shares(sum), x = sum_of_shares(x), y = sum_of_shares(y);
     xx = sum_of_shares(xx), xy = sum_of_shares(xy), yy = sum_of_shares(yy);
     red = sum_of_shares(red), green = sum_of_shares(green), blue = sum_of_shares(blue);
+    const int g = slot < filled ? tiles.ids[notes.places[slot]] : 0;
+    if constexpr (kFeatures) {
+        for (int f = 0; f < count; ++f) {
+            float weighed = 0;
+            if (slot < filled) weighed = times_weights(notes.weight[slot], features.v[f], share);
+            weighed = sum_of_shares(weighed);
+            if (slot < filled && share == f % 2) {
+                atomicAdd(gradients.features + count * g + f, weighed);
+            }
+        }
+    }
     if (slot >= filled) return;
-    const int g = tiles.ids[notes.places[slot]];
     const float *conic = gaussians.conics + 3 * g;
     const float mean_x = gaussians.means2d[2 * g] - (at.left + kSide / 2);
     const float mean_y = gaussians.means2d[2 * g + 1] - (at.top + kSide / 2);
@@ -233,15 +271,18 @@ __device__ __forceinline__ void settle(
     }
 }
 
+template <bool kFeatures>
 __global__ void __launch_bounds__(32 * kWarps) draw_backward(
     const Projected gaussians, const Tiles tiles, const Limits limits, const Drawing drawing,
-    const float *__restrict__ v_image, const float *__restrict__ v_alphas,
-    const ProjectedGradients gradients) {
+    const DrawingGradients v_drawing, const ProjectedGradients gradients) {
     __shared__ Batch batches[kWarps];
     __shared__ Notes all_notes[kWarps];
+    __shared__ FeatureNotes<kFeatures> all_features[kWarps];
     const Place at = place_of_warp(tiles);
     if (!at.there) return;
     Notes &notes = all_notes[threadIdx.x / 32];
+    FeatureNotes<kFeatures> &features = all_features[threadIdx.x / 32];
+    const int count = v_drawing.feature_count;
     const int lane = threadIdx.x % 32;
     const int x = at.left + lane % kSide, y = at.top + lane / kSide;
     float v[2][3] = {}, through[2] = {1, 1}, behind[2] = {};
@@ -249,18 +290,27 @@ __global__ void __launch_bounds__(32 * kWarps) draw_backward(
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
         const int row = y + i * kSide / 2, pixel = row * tiles.width + x;
-        if (x < tiles.width && row < tiles.height) {
+        const bool inside = x < tiles.width && row < tiles.height;
+        if (inside) {
             lasts[i] = drawing.lasts[pixel];
 #pragma unroll
             for (int k = 0; k < 3; ++k) {
-                v[i][k] = v_image[3 * pixel + k];
+                v[i][k] = v_drawing.image[3 * pixel + k];
                 behind[i] += drawing.image[3 * pixel + k] * v[i][k];
             }
             // What lies behind all Gaussians is uncovered: its share falls as coverage grows.
-            if (v_alphas) behind[i] -= v_alphas[pixel] * (1 - drawing.alphas[pixel]);
+            if (v_drawing.alphas) {
+                behind[i] -= v_drawing.alphas[pixel] * (1 - drawing.alphas[pixel]);
+            }
         }
 #pragma unroll
         for (int k = 0; k < 3; ++k) notes.v_image[k][lane + 32 * i] = v[i][k];
+        if constexpr (kFeatures) {
+            for (int f = 0; f < count; ++f) {
+                features.v[f][lane + 32 * i] =
+                    inside ? v_drawing.features[count * pixel + f] : 0;
+            }
+        }
     }
     const int end = min(at.end, most_of_warp(max(lasts[0], lasts[1])) + 1);
 
@@ -291,14 +341,14 @@ __global__ void __launch_bounds__(32 * kWarps) draw_backward(
             if (lane == 0) notes.places[filled] = place;
             if (++filled == kGroup) {
                 __syncwarp();
-                settle(gaussians, tiles, at, notes, filled, gradients);
+                settle(gaussians, tiles, at, notes, features, count, filled, gradients);
                 __syncwarp();
                 filled = 0;
             }
             return true;
         });
     __syncwarp();
-    if (filled) settle(gaussians, tiles, at, notes, filled, gradients);
+    if (filled) settle(gaussians, tiles, at, notes, features, count, filled, gradients);
 }
 
 int blocks_for(const Tiles &tiles) {
@@ -317,10 +367,15 @@ cudaError_t blend(
 }
 
 cudaError_t blend_backward(
-    Projected gaussians, Tiles tiles, Limits limits, Drawing drawing, const float *v_image,
-    const float *v_alphas, ProjectedGradients gradients, cudaStream_t stream) {
-    draw_backward<<<blocks_for(tiles), 32 * kWarps, 0, stream>>>(
-        gaussians, tiles, limits, drawing, v_image, v_alphas, gradients);
+    Projected gaussians, Tiles tiles, Limits limits, Drawing drawing, DrawingGradients v_drawing,
+    ProjectedGradients gradients, cudaStream_t stream) {
+    if (v_drawing.feature_count) {
+        draw_backward<true><<<blocks_for(tiles), 32 * kWarps, 0, stream>>>(
+            gaussians, tiles, limits, drawing, v_drawing, gradients);
+    } else {
+        draw_backward<false><<<blocks_for(tiles), 32 * kWarps, 0, stream>>>(
+            gaussians, tiles, limits, drawing, v_drawing, gradients);
+    }
     return cudaGetLastError();
 }
 

@@ -23,8 +23,9 @@ struct Projected {
     const float *means2d, *conics, *colors, *opacities;
 };
 
+// And by the features, [N, feature_count].
 struct ProjectedGradients {
-    float *means2d, *conics, *colors, *opacities;
+    float *means2d, *conics, *colors, *opacities, *features;
 };
 
 // What a drawing leaves: colours [H, W, 3], coverage [H, W], and the place in `ids` of the last
@@ -34,15 +35,23 @@ struct Drawing {
     int *lasts;
 };
 
+constexpr int kMostFeatures = 4;  // in what is left of the 48 KiB that a block may share
+
+// A loss's gradients by the image [H, W, 3], the coverage [H, W], null where it has none, and by
+// what features that are zero for every Gaussian were drawn to, [H, W, feature_count].
+struct DrawingGradients {
+    const float *image, *alphas, *features;
+    int feature_count;
+};
+
 // Draws over `background` [3], which may be null: over black.
 cudaError_t blend(
     Projected gaussians, Tiles tiles, Limits limits, const float *background, Drawing drawing,
     cudaStream_t stream);
 
-// Adds to `gradients` those of a loss with gradients `v_image` [H, W, 3] by the image and
-// `v_alphas` [H, W] by the coverage; the latter may be null: none.
+// Adds to `gradients` those of a loss whose gradients by the drawing are `v_drawing`.
 cudaError_t blend_backward(
-    Projected gaussians, Tiles tiles, Limits limits, Drawing drawing, const float *v_image,
-    const float *v_alphas, ProjectedGradients gradients, cudaStream_t stream);
+    Projected gaussians, Tiles tiles, Limits limits, Drawing drawing, DrawingGradients v_drawing,
+    ProjectedGradients gradients, cudaStream_t stream);
 
 }  // namespace splat

@@ -7,9 +7,9 @@
 namespace {
 
 using at::Tensor;
-using Background = std::optional<Tensor>;
+using Maybe = std::optional<Tensor>;
 
-const float *optional_data(const std::optional<Tensor> &tensor) {
+const float *optional_data(const Maybe &tensor) {
     return tensor ? tensor->const_data_ptr<float>() : nullptr;
 }
 
@@ -46,7 +46,7 @@ splat::Limits limits_of(at::ArrayRef<double> limits) {
 
 std::tuple<Tensor, Tensor, Tensor> blend(
     const Tensor &means2d, const Tensor &conics, const Tensor &colors, const Tensor &opacities,
-    const Background &background, const Tensor &offsets, const Tensor &ids, int64_t width,
+    const Maybe &background, const Tensor &offsets, const Tensor &ids, int64_t width,
     int64_t height, int64_t tile, at::ArrayRef<double> limits) {
     const auto gaussians = projected(means2d, conics, colors, opacities);
     const auto tiles = tiles_of(offsets, ids, width, height, tile);
@@ -62,10 +62,10 @@ std::tuple<Tensor, Tensor, Tensor> blend(
     return {image, alphas, lasts};
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> blend_backward(
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> blend_backward(
     const Tensor &means2d, const Tensor &conics, const Tensor &colors, const Tensor &opacities,
     const Tensor &offsets, const Tensor &ids, const Tensor &image, const Tensor &alphas,
-    const Tensor &lasts, const Tensor &v_image, const std::optional<Tensor> &v_alphas,
+    const Tensor &lasts, const Tensor &v_image, const Maybe &v_alphas, const Maybe &v_features,
     int64_t tile, at::ArrayRef<double> limits) {
     const int64_t height = image.size(0), width = image.size(1), count = opacities.numel();
     const auto gaussians = projected(means2d, conics, colors, opacities);
@@ -75,19 +75,25 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> blend_backward(
     check(lasts, at::kInt, {height, width}, "lasts");
     check(v_image, at::kFloat, {height, width, 3}, "v_image");
     if (v_alphas) check(*v_alphas, at::kFloat, {height, width, 1}, "v_alphas");
+    const int64_t features = v_features ? v_features->size(-1) : 0;
+    if (v_features) check(*v_features, at::kFloat, {height, width, features}, "v_features");
+    TORCH_CHECK(features <= splat::kMostFeatures, features, " features are too many");
     const c10::cuda::CUDAGuard guard(means2d.device());
-    const Tensor all = at::zeros({9 * count}, means2d.options());  // cleared by one launch
-    const auto parts = all.split_with_sizes({2 * count, 3 * count, 3 * count, count});
+    // Cleared by one launch.
+    const Tensor all = at::zeros({(9 + features) * count}, means2d.options());
+    const auto parts =
+        all.split_with_sizes({2 * count, 3 * count, 3 * count, count, features * count});
     C10_CUDA_CHECK(splat::blend_backward(
         gaussians, tiles, limits_of(limits),
         {image.data_ptr<float>(), alphas.data_ptr<float>(), lasts.data_ptr<int>()},
-        v_image.const_data_ptr<float>(), optional_data(v_alphas),
+        {v_image.const_data_ptr<float>(), optional_data(v_alphas), optional_data(v_features),
+         static_cast<int>(features)},
         {parts[0].data_ptr<float>(), parts[1].data_ptr<float>(), parts[2].data_ptr<float>(),
-         parts[3].data_ptr<float>()},
+         parts[3].data_ptr<float>(), parts[4].data_ptr<float>()},
         at::cuda::getCurrentCUDAStream()));
     return {
         parts[0].view({count, 2}), parts[1].view({count, 3}), parts[2].view({count, 3}),
-        parts[3]};
+        parts[3], parts[4].view({count, features})};
 }
 
 }  // namespace
@@ -100,7 +106,8 @@ TORCH_LIBRARY_FRAGMENT(splat, library) {
     library.def(
         "blend_backward(Tensor means2d, Tensor conics, Tensor colors, Tensor opacities, "
         "Tensor offsets, Tensor ids, Tensor image, Tensor alphas, Tensor lasts, Tensor v_image, "
-        "Tensor? v_alphas, int tile, float[] limits) -> (Tensor, Tensor, Tensor, Tensor)");
+        "Tensor? v_alphas, Tensor? v_features, int tile, float[] limits) "
+        "-> (Tensor, Tensor, Tensor, Tensor, Tensor)");
 }
 
 TORCH_LIBRARY_IMPL(splat, CUDA, library) {
