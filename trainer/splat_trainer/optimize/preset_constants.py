@@ -14,7 +14,12 @@ _BUDGET: Mapping[str, Any] = {"opacities_lr": 2.5e-2, "shN_lr": 2.5e-4}
 """LiteGS's and Taming 3DGS's learning rates, which go with growth by a budget."""
 
 _CONSTANTS: Mapping[Preset, Mapping[str, Any]] = {
-    "balanced": {**_BUDGET, "means_lr_final": 5e-6, "coarse_until": ((0.15, 2),)},
+    "balanced": {
+        **_BUDGET,
+        "means_lr_final": 5e-6,
+        "coarse_until": ((0.15, 2),),
+        "visible_only": True,
+    },
     "fast": {
         **_BUDGET,
         "means_lr_final": 1.6e-5,

@@ -52,7 +52,8 @@ class Schedule:
     adam_betas: tuple[float, float] = _constant((0.9, 0.999), KERBL)
     adam_epsilon: float = _constant(1e-15, KERBL)
     rates_final: float = _constant(1.0, KERBL)  # factor of the others than the means' at the end
-    visible_only: bool = _constant(False, KERBL)  # step what the view shows, leave the rest
+    # Step what the view shows and leave the rest: sparse Adam, as Taming 3DGS has it.
+    visible_only: bool = _constant(False, KERBL)
 
     # Views whose gradients are summed before Adam steps; each is a step of the run. After
     # `late_from`, a share of the run, there may be more of them.
