@@ -61,6 +61,7 @@ def _load_kernels() -> None:
     """Load the image's own kernels, which also proves that they fit this torch."""
     from splat_trainer.contract import KernelsSource, TrainerError, environment  # noqa: PLC0415
     from splat_trainer.kernels.ensure import ensure_kernels  # noqa: PLC0415
+    from splat_trainer.kernels.extension import OPERATORS  # noqa: PLC0415
 
     os.environ[environment.KERNELS_ON_MISS] = "fail"
     try:
@@ -69,8 +70,9 @@ def _load_kernels() -> None:
         sys.exit(f"the image's own kernels do not load: {error.message}")
     if use.source is not KernelsSource.IMAGE:
         sys.exit(f"the kernels that loaded are not the image's own: {use.source}")
-    if not hasattr(torch.ops.splat, "blend_backward"):
-        sys.exit("the image's kernels lack the trainer's own, which are compiled with gsplat's")
+    lacking = [name for name in OPERATORS if not hasattr(torch.ops.splat, name)]
+    if lacking:
+        sys.exit(f"the image's kernels lack the trainer's own, compiled with gsplat's: {lacking}")
 
 
 def _version_or_none(distribution: str) -> str:

@@ -20,10 +20,11 @@ try:
 except OSError as error:
     written = error.strerror
 use = ensure_kernels()
+from splat_trainer.kernels.extension import OPERATORS
 from gsplat.cuda._backend import _C
 told = use.model_dump(mode="json") | {
     "written": written, "file": _C.__file__, "functions": hasattr(_C, "relocation"),
-    "ours": hasattr(torch.ops.splat, "blend_backward"),
+    "ours": all(hasattr(torch.ops.splat, name) for name in OPERATORS),
 }
 pathlib.Path("/dev/termination-log").write_text(json.dumps(told))
 """

@@ -48,12 +48,14 @@ export LD_LIBRARY_PATH=$debian/usr/lib/x86_64-linux-gnu
 SPLAT_KERNELS_DIR=$folder/kernels SPLAT_KERNELS_ON_MISS=fail "$python" - <<'LOADED'
 import torch
 from splat_trainer.kernels.ensure import ensure_kernels
+from splat_trainer.kernels.extension import OPERATORS
 
 assert torch.__version__.startswith("2.6."), torch.__version__
 use = ensure_kernels()
 from gsplat.cuda._backend import _C
 
 assert hasattr(_C, "relocation"), "this is not gsplat 1.5.3's module"
-assert hasattr(torch.ops.splat, "blend_backward"), "the trainer's own kernels are not in it"
+for name in OPERATORS:
+    assert hasattr(torch.ops.splat, name), f"the trainer's own kernels are not in it: {name}"
 print(f"PyTorch {torch.__version__} loaded {_C.__file__}: {use.model_dump(mode='json')}")
 LOADED

@@ -1,5 +1,6 @@
 """What is compiled: gsplat's sources, and our own, into one library under one key."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,13 @@ def test_our_own_sources_are_compiled_with_gsplats(gsplat: Extension) -> None:
     ours = ["blend.cu", "blend_ops.cpp", "project.cu", "project_ops.cpp"]
     assert names == ["Kernel.cu", "ext.cpp", *ours]
     assert all(path.is_file() for path in gsplat.sources)
+
+
+def test_the_operators_that_others_ask_for_are_those_of_our_sources(gsplat: Extension) -> None:
+    sources = "".join(path.read_text() for path in gsplat.sources if path.stem.endswith("_ops"))
+    defined = re.findall(r'library\.def\(\s*"(\w+)\(', sources)
+    given = re.findall(r'library\.impl\("(\w+)"', sources)
+    assert sorted(defined) == sorted(given) == sorted(extension.OPERATORS)
 
 
 def test_where_gsplat_needs_no_nvcc_nothing_does(gsplat: Extension) -> None:

@@ -20,6 +20,9 @@ LIBRARY_NAME = "gsplat_cuda"
 
 LIBRARY = f"{LIBRARY_NAME}.so"
 
+OPERATORS = ("blend", "blend_backward", "project", "project_backward")
+"""What our own sources put into torch.ops.splat."""
+
 _OUR_OWN = Path(__file__).parent / "cuda"
 
 _HEADERS = frozenset({".h", ".hpp", ".cuh", ".inl"})
