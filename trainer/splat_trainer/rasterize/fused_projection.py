@@ -109,7 +109,7 @@ def _compiled() -> Projection:
 
 @torch.enable_grad()  # type: ignore[no-untyped-call]
 def check_fused(fused: Projection, device: torch.device) -> None:
-    """Compare what is seen, and gradients, with gsplat's, for every degree.
+    """Compare what is seen, and gradients, with gsplat's, for degrees 0 and 1.
 
     Raises:
         DisagreementError: they differ by more than rounding.
