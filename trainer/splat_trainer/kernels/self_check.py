@@ -71,6 +71,17 @@ def use_if_right(
     return cast("Kernel | None", _checked[name][1])
 
 
+def compiled_in(operator: str, kernel: Kernel) -> Kernel:
+    """Give a kernel that calls an operator of ours (`extension.OPERATORS`), if there is one.
+
+    Raises:
+        RuntimeError: gsplat's library, which was loaded, came compiled from elsewhere.
+    """
+    if not hasattr(torch.ops.splat, operator):
+        raise RuntimeError("it is not among the kernels that were loaded")
+    return kernel
+
+
 def agree(found: Sequence[Tensor], wanted: Sequence[Tensor], *, relative: float) -> None:
     """Compare tensors by the norm of their difference, relative to that of what is wanted.
 

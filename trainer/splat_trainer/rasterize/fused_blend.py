@@ -11,7 +11,7 @@ import gsplat
 import torch
 from torch import Tensor
 
-from splat_trainer.kernels.self_check import agree, use_if_right
+from splat_trainer.kernels.self_check import agree, compiled_in, use_if_right
 from splat_trainer.rasterize.interface import (
     ALPHA_LIMIT,
     ALPHA_THRESHOLD,
@@ -136,7 +136,11 @@ def blend_for(device: torch.device) -> Blend:
     """The fastest on a device: on a GPU the fused one, where it is compiled in and right."""
     if device.type != "cuda":
         return gsplats_blend
-    kernel = use_if_right("blending", _compiled, lambda one: check_fused(one, device))
+    kernel = use_if_right(
+        "blending",
+        lambda: compiled_in("blend", fused_blend),
+        lambda one: check_fused(one, device),
+    )
     return kernel or gsplats_blend
 
 
@@ -182,13 +186,6 @@ class _FusedBlend(torch.autograd.Function):
         gradients = v_means2d[None], v_conics[None], v_colors[None], v_opacities
         beside = None if v_drawn is None else v_features
         return (*gradients, beside, None, None, None, None)
-
-
-def _compiled() -> Blend:
-    """The fused one; raises where what was loaded was compiled without it."""
-    if not hasattr(torch.ops.splat, "blend"):
-        raise RuntimeError("it is not among the kernels that were loaded")
-    return fused_blend
 
 
 @torch.enable_grad()  # type: ignore[no-untyped-call]

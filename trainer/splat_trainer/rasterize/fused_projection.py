@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import NAMES, Gaussians
-from splat_trainer.kernels.self_check import agree, use_if_right
+from splat_trainer.kernels.self_check import agree, compiled_in, use_if_right
 from splat_trainer.rasterize.check_scene import check_camera, check_gaussians, leaves
 from splat_trainer.rasterize.interface import ALPHA_THRESHOLD, LOW_PASS, NEAR_PLANE, Cameras
 from splat_trainer.rasterize.seen import Seen
@@ -61,7 +61,11 @@ def projection_for(device: torch.device) -> Projection:
     """The fastest for one camera: on a GPU the fused one, where it is compiled in and right."""
     if device.type != "cuda":
         return gsplats_projection
-    kernel = use_if_right("projection", _compiled, lambda one: check_fused(one, device))
+    kernel = use_if_right(
+        "projection",
+        lambda: compiled_in("project", fused_projection),
+        lambda one: check_fused(one, device),
+    )
     return kernel or gsplats_projection
 
 
@@ -98,13 +102,6 @@ class _FusedProjection(torch.autograd.Function):
             *ctx.size,
         )
         return (*gradients, None, None)
-
-
-def _compiled() -> Projection:
-    """The fused one; raises where what was loaded was compiled without it."""
-    if not hasattr(torch.ops.splat, "project"):
-        raise RuntimeError("it is not among the kernels that were loaded")
-    return fused_projection
 
 
 @torch.enable_grad()  # type: ignore[no-untyped-call]
