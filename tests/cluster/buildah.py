@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster import packages
 from tests.cluster.errors import ClusterError
 from tests.cluster.host_settings import Mount
 from tests.cluster.layout import cache_root
@@ -51,13 +51,15 @@ class Buildah:
     def open(cls) -> Buildah:
         """Open the store of the cache, on overlay where the file system allows it.
 
+        What builds images is installed where it is missing.
+
         Raises:
-            ClusterError: buildah is not installed.
+            ClusterError: it cannot be.
         """
-        if shutil.which("buildah") is None:
-            raise ClusterError("buildah is not installed: apt-get install buildah")
         root = images_root()
         root.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time("packages"):
+            packages.ensure(packages.IMAGES)
         driver = "overlay" if _overlay_works_in(root) else "vfs"
         return cls(root / f"store-{driver}", driver)
 

@@ -1,4 +1,4 @@
-"""Debian packages that the cluster needs, installed only where their programs are missing."""
+"""Debian packages of the cluster and its images, installed where their programs are missing."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ CLUSTER = {
     "mount": "mount",
 }
 
+IMAGES = {
+    "buildah": "buildah",
+    "mmdebstrap": "mmdebstrap",
+    "runc": "runc",
+}
+
 
 def missing(wanted: Mapping[str, str]) -> list[str]:
     """The packages, of those in `wanted` (program: package), whose program is not there."""
@@ -39,7 +45,11 @@ def missing(wanted: Mapping[str, str]) -> list[str]:
 
 
 def ensure(wanted: Mapping[str, str]) -> None:
-    """Install what is missing of `wanted` (program: package), from Debian."""
+    """Install what is missing of `wanted` (program: package), from Debian.
+
+    Raises:
+        ClusterError: it is missing, and cannot be installed here.
+    """
     lacking = missing(wanted)
     if not lacking:
         return
