@@ -4,14 +4,19 @@ import pytest
 import torch
 
 from splat_trainer.contract import TrainConfig
-from splat_trainer.distributed.scaling import as_counted_by, replicas, scaled_to
+from splat_trainer.distributed.scaling import (
+    as_counted_by,
+    scaled_by,
+    scaled_to,
+    views_a_step,
+)
 from splat_trainer.optimize.schedule import schedule_for
 
 
 def test_one_view_a_step_changes_nothing() -> None:
     schedule = schedule_for(TrainConfig())
     assert scaled_to(schedule, 1) is schedule
-    assert replicas(1) == {}
+    assert scaled_by(1) == {}
 
 
 def test_four_views_a_step_go_twice_as_far_and_remember_a_quarter_as_many() -> None:
@@ -24,12 +29,27 @@ def test_four_views_a_step_go_twice_as_far_and_remember_a_quarter_as_many() -> N
     assert four.densifies(600) == schedule.densifies(600)
 
 
+def test_a_schedule_that_sums_views_sums_as_many_times_more() -> None:
+    quality = schedule_for(TrainConfig(preset="quality"))
+    two = scaled_to(quality, 2)
+    assert [one.views_summed_at(1) for one in (quality, two)] == [1, 2]
+    assert [one.views_summed_at(quality.iterations) for one in (quality, two)] == [4, 8]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "views"), [(1, 1), (2, 4), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8)]
+)
+def test_a_step_takes_four_views_and_as_many_of_each_gpu(gpus: int, views: int) -> None:
+    assert views_a_step(gpus) == views
+    assert views % gpus == 0
+
+
 @pytest.mark.parametrize(("before", "now"), [(1, 1), (2, 1), (1, 2), (2, 4)])
 def test_adam_corrects_its_moments_alike_after_a_resume_with_other_replicas(
     before: int, now: int
 ) -> None:
     schedule = schedule_for(TrainConfig())
-    adam = {"steps": {"steps": torch.tensor(120.0)}, **replicas(before)}
+    adam = {"steps": {"steps": torch.tensor(120.0)}, **scaled_by(before)}
     steps = int(as_counted_by(now, adam)["steps"]["steps"])
 
     def correction(size: int, steps: int) -> float:

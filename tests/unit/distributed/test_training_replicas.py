@@ -12,7 +12,7 @@ from splat_trainer.capture.scene import Scene
 from splat_trainer.capture.synthetic import make_synthetic_capture
 from splat_trainer.contract import TrainConfig
 from splat_trainer.distributed.exchange import Exchange
-from splat_trainer.distributed.scaling import scaled_to
+from splat_trainer.distributed.scaling import scaled_to, views_a_step
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.optimize.adam import GaussianOptimizer
 from splat_trainer.optimize.losses import image_loss_for, regularization
@@ -50,6 +50,7 @@ def trained(
     until: int | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Training:
+    """A training that is to the end, or one that could be saved after `until` steps."""
     training = Training(
         scene,
         config,
@@ -61,12 +62,13 @@ def trained(
     )
     while training.step < (until or config.iterations):
         training.advance()
+    training.settle()
     return training
 
 
-def twin(scene: Scene, config: TrainConfig, views: int) -> Gaussians:
-    """What one process makes that adds up the gradients of `views` views before each step."""
-    schedule: Schedule = scaled_to(schedule_for(config), views)
+def twin(scene: Scene, config: TrainConfig, size: int) -> Gaussians:
+    """What one process makes that draws all views of `size` replicas."""
+    schedule: Schedule = scaled_to(schedule_for(config), views_a_step(size))
     first = Training(
         scene, config, schedule, device=CPU, rasterizer=ReferenceRasterizer()
     ).gaussians
@@ -83,9 +85,10 @@ def twin(scene: Scene, config: TrainConfig, views: int) -> Gaussians:
     order = ViewOrder(len(scene.train_views), config.seed)
     on_device = DeviceViews(scene.train_views, CPU)
     draw, loss_of = ReferenceRasterizer(), image_loss_for(CPU)
-    for begin in range(0, config.iterations, views):
-        steps = range(begin + 1, min(begin + views, config.iterations) + 1)
-        for step in steps:
+    gathered: list[list[torch.Tensor]] = [[] for _ in range(size)]  # summed in the replicas' order
+    for begin in range(0, config.iterations, size):
+        steps = range(begin + 1, min(begin + size, config.iterations) + 1)
+        for gradients, step in zip(gathered, steps, strict=False):
             view = order.at(step)
             probe = strategy.probe(step)
             rendering = draw(
@@ -102,13 +105,24 @@ def twin(scene: Scene, config: TrainConfig, views: int) -> Gaussians:
             if probe is not None:
                 loss = loss + probe.term(rendering, image, target, None)
             loss.backward()  # type: ignore[no-untyped-call]
+            for index, (_, leaf) in enumerate(optimizer.gaussians):
+                assert leaf.grad is not None
+                if index < len(gradients):
+                    gradients[index] += leaf.grad
+                else:
+                    gradients.append(leaf.grad)
+                leaf.grad = None
             if step < schedule.densify_until or probe is not None:
                 strategy.observe(rendering)
-        optimizer.set_rates(steps[-1])
-        optimizer.step(None)
         events = [step for step in steps if strategy.changes(step)]
-        for step in events or steps[-1:]:
-            strategy.update(step, optimizer, generator)
+        if events or any(schedule.moves(step) for step in steps):
+            for index, (_, leaf) in enumerate(optimizer.gaussians):
+                leaf.grad = torch.stack([one[index] for one in gathered if one]).sum(0)
+            gathered = [[] for _ in range(size)]
+            optimizer.set_rates(steps[-1])
+            optimizer.step(None)
+            for step in events or steps[-1:]:
+                strategy.update(step, optimizer, generator)
     return optimizer.gaussians.detach()
 
 
@@ -180,13 +194,48 @@ def test_a_run_goes_on_with_another_number_of_replicas(
         assert_same(replicas[0].gaussians, other.gaussians)
 
 
-def test_a_run_that_was_cut_ends_like_one_that_was_not(scene: Scene, tmp_path: Path) -> None:
+def test_replicas_exchange_as_often_as_adam_steps(scene: Scene) -> None:
+    config = settings(iterations=22)
+
+    def exchanges(exchange: Exchange) -> list[int]:
+        told: list[int] = []
+        training: Training
+        add_up = exchange.add_up
+
+        def counted(leaves: Any, sums: Any) -> None:
+            told.append(training.step)
+            add_up(leaves, sums)
+
+        exchange.add_up = counted  # type: ignore[method-assign]
+        training = Training(
+            scene,
+            config,
+            schedule_for(config),
+            device=CPU,
+            rasterizer=ReferenceRasterizer(),
+            exchange=exchange,
+        )
+        while training.step < config.iterations:
+            training.advance()
+        return told
+
+    # Each four views; also where Gaussians come, after 5 and 10 steps and 15; and at the end.
+    assert in_threads(2, exchanges) == [[4, 6, 8, 10, 12, 16, 20, 22]] * 2
+
+
+@pytest.mark.parametrize("until", [8, 14])
+def test_a_run_that_was_cut_ends_like_one_that_was_not(
+    scene: Scene, tmp_path: Path, until: int
+) -> None:
+    """After 8 steps no gradients wait; after 14 those of two views do, one of each rank."""
     config = settings()
     whole = in_threads(2, lambda exchange: trained(scene, config, exchange))[0]
-    cut = in_threads(2, lambda exchange: trained(scene, config, exchange, until=8))[0]
+    cut = in_threads(2, lambda exchange: trained(scene, config, exchange, until=until))[0]
     path = save_checkpoint(cut.checkpoint(0.0, ()), tmp_path)
 
     def go_on(exchange: Exchange) -> Training:
         return trained(scene, config, exchange, checkpoint=load_checkpoint(path))
 
-    assert_same(in_threads(2, go_on)[0].gaussians, whole.gaussians)
+    resumed = in_threads(2, go_on)
+    assert_same(resumed[0].gaussians, resumed[1].gaussians)
+    assert_same(resumed[0].gaussians, whole.gaussians, exactly=until == 8)

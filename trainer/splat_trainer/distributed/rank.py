@@ -16,7 +16,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2): a signal to this process when its parent dies
 
 @dataclass(frozen=True)
 class Rank:
-    """One of `size` processes, on the GPU of its own number, or on the CPU.
+    """One of `size` processes, each on a GPU of its own, or all on the CPU.
 
     Rank 0 leads, the others follow. `folder` is where they meet and leave word; `scene` the
     descriptor of the memory that holds the capture; `pipes` those of rank 0's ways to each
@@ -30,6 +30,11 @@ class Rank:
     scene: int
     pipes: tuple[int, ...]
     parent: int
+
+    @property
+    def gpu(self) -> int:
+        """The number of its GPU, of those that CUDA shows."""
+        return self.rank
 
     @property
     def report(self) -> Path:

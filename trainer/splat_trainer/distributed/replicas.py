@@ -52,7 +52,7 @@ def join(rank: Rank) -> None:
             rank=rank.rank,
             world_size=rank.size,
             timeout=_PATIENCE,
-            device_id=torch.device("cuda", rank.rank) if cuda else None,
+            device_id=torch.device("cuda", rank.gpu) if cuda else None,
         )
 
 

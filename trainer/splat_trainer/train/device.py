@@ -30,7 +30,7 @@ def choose_device(wanted: Device) -> torch.device:
 
 def device_of(rank: Rank) -> torch.device:
     """The device of one of several processes that train together."""
-    return torch.device("cuda", rank.rank) if rank.device == "cuda" else torch.device("cpu")
+    return torch.device("cuda", rank.gpu) if rank.device == "cuda" else torch.device("cpu")
 
 
 def gpu_name(device: torch.device) -> str | None:

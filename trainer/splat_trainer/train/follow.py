@@ -8,6 +8,7 @@ from splat_trainer.rasterize.choose import make_rasterizer
 from splat_trainer.train.checkpoint import load_checkpoint
 from splat_trainer.train.device import device_of, use_cores_we_have
 from splat_trainer.train.memory import out_of_memory_error
+from splat_trainer.train.milestones import saves_after
 from splat_trainer.train.training import Training
 
 
@@ -40,8 +41,11 @@ def follow(follower: Follower, rank: Rank) -> None:
         )
         while training.step < begin.config.iterations:
             if exchange.stops(training.step, wanted=False):
+                training.settle()  # as rank 0 does, for the checkpoint that it writes then
                 break
             training.advance()
+            if saves_after(training.step, exchange.size, begin.config):
+                training.settle()
         follower.wait_for_the_end()
     except torch.OutOfMemoryError as error:
         trained = training.gaussians_trained if training else 0

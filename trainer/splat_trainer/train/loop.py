@@ -20,6 +20,7 @@ from splat_trainer.train.checkpoint import Checkpoint, load_checkpoint, save_che
 from splat_trainer.train.device import choose_device, gpu_name, use_cores_we_have
 from splat_trainer.train.evaluation import evaluate
 from splat_trainer.train.memory import out_of_memory_error
+from splat_trainer.train.milestones import crosses, saves_after
 from splat_trainer.train.observer import TrainObserver
 from splat_trainer.train.outcome import Evaluation, RenderSink, Timings, TrainOutcome
 from splat_trainer.train.own_kernels import check_own_kernels, told
@@ -73,11 +74,6 @@ def train(
         raise crew.why_lost(lost) from lost
     except torch.OutOfMemoryError as error:
         raise out_of_memory_error(device, run.gaussians_trained, config.target_gaussians) from error
-
-
-def crosses(before: int, after: int, every: int) -> bool:
-    """Whether a multiple of `every` is after `before`, and not after `after`."""
-    return after // every > before // every
 
 
 class _Run:
@@ -229,7 +225,7 @@ class _Run:
             psnr = self._evaluate(_MEASURED_VIEWS, None).psnr
             self._meter.measured(psnr)
             self._report()
-        if config.checkpoint_interval and crosses(step - stride, step, config.checkpoint_interval):
+        if saves_after(step, stride, config):
             self._save()
 
     def _evaluate(self, most: int, on_render: RenderSink | None) -> Evaluation:
@@ -250,6 +246,7 @@ class _Run:
 
     def _save(self) -> None:
         training = self._started()
+        training.settle()
         seconds, curve = self._train_seconds(), tuple(self._meter.curve)
         with self._watch.measure("checkpoint"):
             self._saved = save_checkpoint(training.checkpoint(seconds, curve), self._folder)

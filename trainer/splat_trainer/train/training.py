@@ -9,7 +9,12 @@ from splat_trainer.capture.scene import Scene
 from splat_trainer.contract import TrainConfig, TrainerError
 from splat_trainer.contract.result import Reason
 from splat_trainer.distributed.exchange import Alone, Exchange
-from splat_trainer.distributed.scaling import as_counted_by, replicas, scaled_to
+from splat_trainer.distributed.scaling import (
+    as_counted_by,
+    scaled_by,
+    scaled_to,
+    views_a_step,
+)
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.initialize import gaussians_from_points
 from splat_trainer.optimize.adam import GaussianOptimizer
@@ -40,7 +45,8 @@ class Training:
     """The state of a run after `step` finished steps; `advance` does the next.
 
     A step is of one view. Where several replicas train through an `exchange`, each advances by a
-    view of its own, and all by as many steps as there are replicas.
+    view of its own, and all by as many steps as there are replicas. They tell each other what
+    they gathered when Adam steps, which is after `views_a_step`; before that, `settle` makes them.
 
     `gaussians_trained` is the largest count with which a whole step was done.
     """
@@ -57,7 +63,8 @@ class Training:
         exchange: Exchange | None = None,
     ) -> None:
         self._exchange = exchange or Alone()
-        schedule = scaled_to(schedule, self._exchange.size)
+        self._views_a_step = views_a_step(self._exchange.size)
+        schedule = scaled_to(schedule, self._views_a_step)
         self._config = config
         self._scene = scene
         self._device = device
@@ -87,6 +94,7 @@ class Training:
             max_gaussians=self._cap,
         )
         self._seen: Tensor | None = None  # by the views whose gradients await a step of Adam
+        self._settled = True  # what is gathered here is what all have
         if checkpoint is not None:
             self._resume(checkpoint)
         cameras = [self._views.camera(index) for index in range(len(self._views))]
@@ -102,26 +110,44 @@ class Training:
         exchange, schedule = self._exchange, self._schedule
         steps = range(self.step + 1, min(self.step + exchange.size, self._config.iterations) + 1)
         own, last = self.step + 1 + exchange.rank, steps[-1]
-        if exchange.size > 1:
-            self._forget_what_rank_0_counts(last)
+        if self._settled:
+            self._leave_it_to_rank_0(last)
         count = len(self._optimizer.gaussians)
         # The last step may have fewer views than replicas.
         loss = self._look(own) if own in steps else torch.zeros((), device=self._device)
-        if exchange.size > 1:
-            self._add_up(last)
+        self._settled = exchange.size == 1
+        self.step = last
         changes = [step for step in steps if self._strategy.changes(step)]
         # Gradients of several views add up until then; they do not outlive their Gaussians.
         if changes or any(schedule.moves(step) for step in steps):
+            self.settle()
             self._optimizer.set_rates(last)
             self._optimizer.step(self._seen)
             self._seen = None
+            for step in changes or [last]:
+                self._strategy.update(step, self._optimizer, self._generator)
         self.gaussians_trained = max(self.gaussians_trained, count)
-        for step in changes or [last]:
-            self._strategy.update(step, self._optimizer, self._generator)
-        self.step = last
         if exchange.size > 1 and (changes or last % _COMPARED_EVERY < exchange.size):
             exchange.compare(self._optimizer.gaussians, last)
         return loss
+
+    def settle(self) -> None:
+        """Give every replica the sum of what all have gathered, as if one had drawn all views.
+
+        All take part, after the same step; a checkpoint is then whole.
+        """
+        if self._settled:
+            return
+        self._settled = True
+        leaves = [leaf for _, leaf in self._optimizer.gaussians]
+        sums = self._sums(self.step)
+        if not self._schedule.visible_only:
+            self._exchange.add_up(leaves, sums)
+            return
+        none = torch.zeros(len(leaves[0]), dtype=torch.bool, device=self._device)
+        seen = (none if self._seen is None else self._seen).float()
+        self._exchange.add_up(leaves, [*sums, seen])
+        self._seen = seen > 0
 
     def _look(self, step: int) -> Tensor:
         """Draw the view of a step and give its loss; its gradients add to what is there."""
@@ -147,26 +173,14 @@ class Training:
         ahead = range(step, min(step + WORTH * self._exchange.size, self._config.iterations + 1))
         return len(ahead) >= WORTH and not any(self._strategy.changes(one) for one in ahead)
 
-    def _forget_what_rank_0_counts(self, last: int) -> None:
-        """Of what all replicas have added up, rank 0's counts in the next sum; the others' not."""
+    def _leave_it_to_rank_0(self, last: int) -> None:
+        """Of what all have added up, rank 0's counts in the next sum; forget it on the others."""
         if self._exchange.rank == 0:
             return
         for _, leaf in self._optimizer.gaussians:
             leaf.grad = None
         for total in self._sums(last):
             total.zero_()
-
-    def _add_up(self, last: int) -> None:
-        """Give every replica the sum of what all have gathered, as if one had drawn all views."""
-        leaves = [leaf for _, leaf in self._optimizer.gaussians]
-        sums = self._sums(last)
-        if not self._schedule.visible_only:
-            self._exchange.add_up(leaves, sums)
-            return
-        none = torch.zeros(len(leaves[0]), dtype=torch.bool, device=self._device)
-        seen = (none if self._seen is None else self._seen).float()
-        self._exchange.add_up(leaves, [*sums, seen])
-        self._seen = seen > 0
 
     def _sums(self, last: int) -> list[Tensor]:
         """What the strategy counts, while it does."""
@@ -181,11 +195,11 @@ class Training:
             self._divisor = divisor
 
     def checkpoint(self, seconds: float, curve: tuple[CurvePoint, ...]) -> Checkpoint:
-        """All that a later process needs to go on."""
+        """All that a later process needs to go on; of several replicas, once they are settled."""
         return Checkpoint(
             step=self.step,
             gaussians=self.gaussians,
-            adam={**self._optimizer.state(), **self._pending(), **replicas(self._exchange.size)},
+            adam={**self._optimizer.state(), **self._pending(), **scaled_by(self._views_a_step)},
             strategy=self._strategy.state(),
             rng=self._generator.get_state(),
             device=self._device.type,
@@ -238,7 +252,7 @@ class Training:
     def _resume(self, checkpoint: Checkpoint) -> None:
         self.step = checkpoint.step
         try:
-            self._optimizer.load_state(as_counted_by(self._exchange.size, checkpoint.adam))
+            self._optimizer.load_state(as_counted_by(self._views_a_step, checkpoint.adam))
             self._take_pending(checkpoint.adam.get("pending", {}))
             self._strategy.load_state(checkpoint.strategy)
             if checkpoint.device == self._device.type:

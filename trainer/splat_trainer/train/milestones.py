@@ -1,0 +1,17 @@
+"""What is due at a step, which all replicas of a run must agree on."""
+
+from splat_trainer.contract import TrainConfig
+
+
+def crosses(before: int, after: int, every: int) -> bool:
+    """Whether a multiple of `every` is after `before`, and not after `after`."""
+    return after // every > before // every
+
+
+def saves_after(step: int, stride: int, config: TrainConfig) -> bool:
+    """Whether a run that goes on by `stride` steps writes a checkpoint after `step` of them.
+
+    Not after the last: the splat itself is written then.
+    """
+    every = config.checkpoint_interval
+    return bool(every) and step < config.iterations and crosses(step - stride, step, every)
