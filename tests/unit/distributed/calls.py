@@ -12,15 +12,26 @@ from splat_trainer.contract import TrainConfig
 
 
 class Run:
-    """A call of the program that trains in so many processes; its user ends it."""
+    """A call of the program that trains in so many processes; its user ends it.
 
-    def __init__(self, capture: Path, output: Path, gpus: int = 2, **settings: Any) -> None:
+    `program` is the module to run, where it is not the program's own.
+    """
+
+    def __init__(
+        self,
+        capture: Path,
+        output: Path,
+        gpus: int = 2,
+        *,
+        program: str = "splat_trainer.cli",
+        **settings: Any,
+    ) -> None:
         self.output = output
         self.progress = output.with_name(f"{output.name}-{gpus}.json")
         config = TrainConfig.model_validate({"device": "cpu", "frame": "normalized", **settings})
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "splat_trainer.cli", "train"),
+                *(sys.executable, "-m", program, "train"),
                 *("--data", str(capture), "--output", str(output), "--resume"),
                 *("--gpus", str(gpus), "--progress-file", str(self.progress)),
                 *config.to_args(),
