@@ -23,13 +23,14 @@ from tests.unit.rasterize.scenes import cameras_around, random_gaussians
 
 CUDA = torch.device("cuda")
 NAMES = {
-    *("fused Adam", "fused image loss", "tile lists"),
+    *("fused Adam", "fused Adam of visible rows", "fused image loss", "tile lists"),
     *("projection", "blending", "lists of a fixed size", "CUDA graph of a step"),
 }
 
 
 def test_all_of_them_are_in_use_here() -> None:
-    kernels = check_own_kernels(GsplatRasterizer(), CUDA)
+    for visible_only in (False, True):
+        kernels = check_own_kernels(GsplatRasterizer(), CUDA, visible_only=visible_only)
     print(told(kernels))
     assert {kernel.name for kernel in kernels} == NAMES
     assert [kernel.why for kernel in kernels if not kernel.in_use] == []

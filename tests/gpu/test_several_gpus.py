@@ -53,7 +53,7 @@ def test_two_gpus_make_as_good_a_splat_as_one(
     """That replicas stay the same bit by bit is proven as they train, or the run fails."""
     psnr = {}
     for gpus in (1, 2):
-        one = run(gpus, f"on-{gpus}", iterations=2000, max_gaussians=20_000, **settings)
+        one = run(gpus, f"on-{gpus}", iterations=5000, max_gaussians=20_000, **settings)
         code, errors = one.end()
         assert code == ExitCode.DONE, errors
         psnr[gpus] = one.result()["psnr"]
