@@ -46,7 +46,9 @@ def test_objects_of_all_sources_have_names_of_their_own(gsplat: Extension) -> No
     assert len(installed.sources) > len(gsplat.sources)
 
 
-@pytest.mark.parametrize("name", ["blend.cu", "project_ops.cpp", "checks.h"])
+@pytest.mark.parametrize(
+    "name", ["blend.cu", "project_ops.cpp", "checks.h", "spherical_harmonics.cuh"]
+)
 def test_a_change_of_our_own_sources_makes_another_key(
     name: str, gsplat: Extension, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
