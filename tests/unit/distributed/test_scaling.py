@@ -40,8 +40,13 @@ def test_a_schedule_that_sums_views_sums_as_many_times_more() -> None:
     ("gpus", "views"), [(1, 1), (2, 4), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8)]
 )
 def test_a_step_takes_four_views_and_as_many_of_each_gpu(gpus: int, views: int) -> None:
-    assert views_a_step(gpus) == views
+    assert views_a_step(gpus, 30_000) == views
     assert views % gpus == 0
+
+
+@pytest.mark.parametrize(("iterations", "views"), [(1, 2), (2_000, 2), (5_999, 2), (6_000, 4)])
+def test_a_short_run_keeps_more_of_its_steps(iterations: int, views: int) -> None:
+    assert views_a_step(2, iterations) == views
 
 
 @pytest.mark.parametrize(("before", "now"), [(1, 1), (2, 1), (1, 2), (2, 4)])

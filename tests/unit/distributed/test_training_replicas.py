@@ -11,6 +11,7 @@ from splat_trainer.capture.load import load_scene
 from splat_trainer.capture.scene import Scene
 from splat_trainer.capture.synthetic import make_synthetic_capture
 from splat_trainer.contract import TrainConfig
+from splat_trainer.distributed import scaling
 from splat_trainer.distributed.exchange import Exchange
 from splat_trainer.distributed.scaling import scaled_to, views_a_step
 from splat_trainer.gaussians.gaussians import Gaussians
@@ -25,6 +26,12 @@ from splat_trainer.train.views import DeviceViews, ViewOrder
 from tests.unit.distributed.in_threads import in_threads
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_long_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two replicas draw two views each before they exchange."""
+    monkeypatch.setattr(scaling, "_STEPS", 5)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +75,7 @@ def trained(
 
 def twin(scene: Scene, config: TrainConfig, size: int) -> Gaussians:
     """What one process makes that draws all views of `size` replicas."""
-    schedule: Schedule = scaled_to(schedule_for(config), views_a_step(size))
+    schedule: Schedule = scaled_to(schedule_for(config), views_a_step(size, config.iterations))
     first = Training(
         scene, config, schedule, device=CPU, rasterizer=ReferenceRasterizer()
     ).gaussians

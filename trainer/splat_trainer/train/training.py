@@ -63,7 +63,7 @@ class Training:
         exchange: Exchange | None = None,
     ) -> None:
         self._exchange = exchange or Alone()
-        self._views_a_step = views_a_step(self._exchange.size)
+        self._views_a_step = views_a_step(self._exchange.size, config.iterations)
         schedule = scaled_to(schedule, self._views_a_step)
         self._config = config
         self._scene = scene
