@@ -74,6 +74,20 @@ def test_a_run_of_replays_ends_as_the_run_does(scene: Scene, strategy: str) -> N
     assert all(torch.equal(one, other) for one, other in states)
 
 
+def test_views_that_differ_by_a_few_pixels_are_looked_at_by_one_recording(scene: Scene) -> None:
+    cut = tuple(
+        replace(view, image=view.image[: 48 - index % 4, : 48 - index % 3])
+        for index, view in enumerate(scene.train_views)
+    )
+    recorded = training_of(replace(scene, train_views=cut), preset="reference")
+    recorded._looking.record_on(
+        tape_for(recorded), lambda: list(recorded._strategy.state().values())
+    )
+    losses = [recorded.advance() for _ in range(40)]
+    assert torch.stack(losses).isfinite().all()
+    assert recorded._looking.replays >= 30
+
+
 def test_gradients_of_several_views_add_up_over_replays(scene: Scene) -> None:
     constants = {"views_per_step": 3, "visible_only": True, "coarse_until": ((0.5, 2),)}
     plain, recorded = (training_of(scene, constants, strategy="budget") for _ in range(2))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from splat_trainer.capture.scene import View
 from splat_trainer.rasterize.interface import Cameras
+from splat_trainer.train.canvas import common_sizes, masks_on_canvas, on_canvas
 
 _RESIDENT_SHARE = 0.4
 """Images that need more of the free GPU memory than this stay in the host's, pinned."""
@@ -19,7 +20,11 @@ _LEAST_SIDE = 16
 
 
 class DeviceViews:
-    """Cameras and images of V views; nothing that is asked of it makes the host wait."""
+    """Cameras and images of V views; nothing that is asked of it makes the host wait.
+
+    Those of nearly one size are of one, where black that the mask leaves out is added to the right
+    and below (`canvas.py`).
+    """
 
     def __init__(self, views: Sequence[View], device: torch.device) -> None:
         self._device = device
@@ -31,13 +36,20 @@ class DeviceViews:
         intrinsics = np.stack([view.K for view in views])
         all_viewmats = torch.from_numpy(viewmats).float().to(device)
         all_intrinsics = torch.from_numpy(intrinsics).float().to(device)
+        own = [(view.width, view.height) for view in views]
+        sizes = common_sizes(own)
         self._cameras = [
-            Cameras(all_viewmats[i : i + 1], all_intrinsics[i : i + 1], view.width, view.height)
-            for i, view in enumerate(views)
+            Cameras(all_viewmats[i : i + 1], all_intrinsics[i : i + 1], *size)
+            for i, size in enumerate(sizes)
         ]
-        self._images = [self._hold(torch.tensor(view.image)) for view in views]
+        self._images = [
+            self._hold(on_canvas(torch.tensor(view.image), size))
+            for view, size in zip(views, sizes, strict=True)
+        ]
+        masks = [None if view.mask is None else torch.tensor(view.mask) for view in views]
         self._masks = [
-            None if view.mask is None else self._hold(torch.tensor(view.mask)) for view in views
+            None if mask is None else self._hold(mask)
+            for mask in masks_on_canvas(masks, own, sizes)
         ]
 
     def shrunk(self, divisor: int) -> "DeviceViews":
