@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from splat_trainer.gaussians.gaussians import NAMES
+from splat_trainer.gaussians.morton import morton_order
 from splat_trainer.optimize.adam import GaussianOptimizer
 from splat_trainer.optimize.schedule import Schedule
 from tests.unit.rasterize.scenes import random_gaussians
@@ -98,17 +99,16 @@ def test_kept_rows_keep_their_memory_and_new_ones_have_none() -> None:
     for step in (1, 2):
         push(one, step)
         push(kept_apart, step)
-    keep = torch.tensor([5, 0, 2])
-    one.replace_rows(keep, random_gaussians(2, seed=9).detach())
-    assert len(one.gaussians) == 5
+    keep, added = torch.tensor([5, 0, 2]), random_gaussians(2, seed=9).detach()
+    before, means = kept_apart.state()["first_moments"], kept_apart.gaussians.means[keep]
+    one.replace_rows(keep, added)
+    order = morton_order(torch.cat([means, added.means]))
     moments = one.state()["first_moments"]
-    before = kept_apart.state()["first_moments"]
     for name in NAMES:
-        assert torch.equal(moments[name][:3], before[name][keep])
-        assert moments[name][3:].abs().sum() == 0
-        assert torch.equal(
-            getattr(one.gaussians, name)[:3], getattr(kept_apart.gaussians, name)[keep]
-        )
+        rows = torch.cat([getattr(kept_apart.gaussians, name)[keep], getattr(added, name)])
+        assert torch.equal(getattr(one.gaussians, name), rows[order])
+        nothing = torch.zeros_like(getattr(added, name))
+        assert torch.equal(moments[name], torch.cat([before[name][keep], nothing])[order])
     push(one, 3)
 
 

@@ -12,6 +12,7 @@ from splat_trainer.optimize.adam import GaussianOptimizer
 from splat_trainer.optimize.growth_plan import GrowthPlan
 from splat_trainer.optimize.schedule import Schedule
 from splat_trainer.optimize.strategies.budget import BudgetStrategy, draw
+from tests.unit.optimize.rows import kept_first
 from tests.unit.rasterize.scenes import random_gaussians
 
 SCHEDULE = replace(Schedule(100), densify_until=80)
@@ -27,7 +28,10 @@ def grown(
     seed: int = 0,
     **changes: Any,
 ) -> tuple[Gaussians, Gaussians]:
-    """Gaussians before and after an event with these votes and room for so many more."""
+    """Gaussians before and after an event with these votes and room for so many more.
+
+    Those that stay come first, as they were.
+    """
     schedule = replace(SCHEDULE, **changes)
     count = len(votes["error"])
     gaussians = random_gaussians(count).detach()
@@ -39,7 +43,8 @@ def grown(
     strategy.load_state({"votes": torch.tensor(used).T.contiguous()})
     optimizer = GaussianOptimizer(gaussians, schedule, 1.0)
     strategy.update(40, optimizer, torch.Generator().manual_seed(seed))
-    return gaussians, optimizer.gaussians.detach()
+    after = optimizer.gaussians.detach()
+    return gaussians, after.select(kept_first(gaussians, after))
 
 
 def test_who_is_wrong_gets_a_smaller_child_and_stays() -> None:
@@ -125,8 +130,10 @@ def test_children_have_no_momentum_and_parents_keep_theirs() -> None:
     strategy.load_state({"votes": torch.ones(3, 2)})
     optimizer = GaussianOptimizer(gaussians, SCHEDULE, 1.0)
     _step(optimizer)
+    stepped = optimizer.gaussians.detach()
     strategy.update(40, optimizer, torch.Generator().manual_seed(0))
-    moments = optimizer.state()["first_moments"]["means"]
+    places = kept_first(stepped, optimizer.gaussians.detach())
+    moments = optimizer.state()["first_moments"]["means"][places]
     assert moments[:3].abs().min() > 0
     assert not moments[3].any()
 

@@ -17,6 +17,7 @@ from splat_trainer.optimize.strategies.mcmc import McmcStrategy, share_opacity
 from splat_trainer.optimize.strategies.strategy import make_strategy
 from splat_trainer.rasterize.interface import Rendering
 from splat_trainer.rasterize.reference import ReferenceRasterizer
+from tests.unit.optimize.rows import kept_first
 from tests.unit.rasterize.scenes import cameras_around, random_gaussians
 
 SCHEDULE = Schedule(30_000)
@@ -49,7 +50,8 @@ def after(
 ) -> Gaussians:
     optimizer = GaussianOptimizer(gaussians, schedule, 1.0)
     strategy.update(step, optimizer, GENERATOR)
-    return optimizer.gaussians.detach()
+    result = optimizer.gaussians.detach()
+    return result.select(kept_first(gaussians, result))
 
 
 def test_a_small_one_that_moves_is_cloned_where_it_is() -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import NAMES, Gaussians
+from splat_trainer.gaussians.morton import morton_order
 from splat_trainer.optimize.adam_step import RATES, adam_step_for
 from splat_trainer.optimize.schedule import Schedule
 
@@ -84,14 +85,24 @@ class GaussianOptimizer:
 
     @torch.no_grad()
     def replace_rows(self, keep: Tensor, rows: Gaussians) -> None:
-        """Keep the rows that an index names, in its order, and add others at the end."""
+        """Keep the rows that an index names and add others, all of them in Morton order."""
+        order = morton_order(torch.cat([self._gaussians.means[keep], rows.means]))
+        old = order < len(keep)
+        old_places, new_places = torch.where(old)[0], torch.where(~old)[0]
+        kept, added = keep[order[old_places]], order[new_places] - len(keep)
+
+        def put(before: Tensor, new: Tensor | None) -> Tensor:
+            after = before.new_zeros(len(order), *before.shape[1:])
+            after[old_places] = before[kept]
+            if new is not None:
+                after[new_places] = new[added]
+            return after
+
         leaves, first, second = {}, {}, {}
-        for name, added in rows:
-            kept = getattr(self._gaussians, name)[keep]
-            leaves[name] = torch.cat([kept, added])
-            nothing = torch.zeros_like(added)
-            first[name] = torch.cat([getattr(self._first_moments, name)[keep], nothing])
-            second[name] = torch.cat([getattr(self._second_moments, name)[keep], nothing])
+        for name, new in rows:
+            leaves[name] = put(getattr(self._gaussians, name), new)
+            first[name] = put(getattr(self._first_moments, name), None)
+            second[name] = put(getattr(self._second_moments, name), None)
         self._gaussians = _leaves(leaves)
         self._first_moments = Gaussians.from_dict(first)
         self._second_moments = Gaussians.from_dict(second)

@@ -17,6 +17,7 @@ from splat_trainer.distributed.scaling import (
 )
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.gaussians.initialize import gaussians_from_points
+from splat_trainer.gaussians.morton import morton_order
 from splat_trainer.optimize.adam import GaussianOptimizer
 from splat_trainer.optimize.growth_plan import CaptureSize, count_cap
 from splat_trainer.optimize.schedule import Schedule
@@ -220,12 +221,12 @@ class Training:
             )
         most = self._cap
         if most is not None and len(points) > most:
-            order = torch.randperm(len(points), generator=self._generator, device=self._device)
-            chosen = order[:most].sort().values
-            points, rgb = points[chosen], rgb[chosen]
+            drawn = torch.randperm(len(points), generator=self._generator, device=self._device)
+            points, rgb = points[drawn[:most]], rgb[drawn[:most]]
+        order = morton_order(points)
         return gaussians_from_points(
-            points,
-            rgb,
+            points[order],
+            rgb[order],
             sh_degree=self._config.sh_degree,
             opacity=schedule.initial_opacity,
             scale_factor=schedule.initial_scale,
