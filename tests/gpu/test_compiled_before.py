@@ -22,7 +22,8 @@ import json, os
 import torch
 from splat_trainer.kernels.own.fill import fill_for_this_gpu
 from splat_trainer.kernels.places import keep_other_caches_private
-from splat_trainer.optimize import adam_step, losses
+from splat_trainer.distributed import peers
+from splat_trainer.optimize import adam_step, gathered, losses
 from splat_trainer.rasterize import tile_pairs
 from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer
 from splat_trainer.train.own_kernels import check_own_kernels
@@ -41,6 +42,10 @@ for degree in range(4):
             adam_step.check_fused(
                 fused, "cuda", visible_only=visible_only, count=count, degree=degree
             )
+    for count in (1, 16, 100_001):
+        gathered.check_fused(gathered.gather_for(cuda), "cuda", count=count, degree=degree)
+for size in (2, 4, 8):
+    peers.kernels_that_work(size, cuda)
 for bits in (15, 16, 20, 31, 32):
     tile_pairs.check_fused(tile_pairs.pair_functions_for(cuda, bits), "cuda", bits=bits)
 loss, targets = losses.image_loss_for(cuda), torch.zeros(10**7, dtype=torch.uint8, device=cuda)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.kernels.self_check import agree, checked_kernels
-from splat_trainer.optimize import adam_step
+from splat_trainer.optimize import adam_step, gathered
 from splat_trainer.optimize.adam_step import RATES, adam_step_for, step_all
 from splat_trainer.optimize.losses import image_loss_for
 from splat_trainer.rasterize import tile_pairs
@@ -23,7 +23,8 @@ from tests.unit.rasterize.scenes import cameras_around, random_gaussians
 
 CUDA = torch.device("cuda")
 NAMES = {
-    *("fused Adam", "fused Adam of visible rows", "fused image loss", "tile lists"),
+    *("fused Adam", "fused Adam of visible rows", "sums of views"),
+    *("fused image loss", "tile lists"),
     *("projection", "blending", "lists of a fixed size", "CUDA graph of a step"),
 }
 
@@ -56,6 +57,13 @@ def test_a_fused_step_of_adam_is_a_plain_one(count: int, degree: int) -> None:
         fused = adam_step_for(CUDA, visible_only=visible_only)
         assert fused is not step_all
         adam_step.check_fused(fused, "cuda", visible_only=visible_only, count=count, degree=degree)
+
+
+@pytest.mark.parametrize(("count", "degree"), [(1, 0), (1000, 1), (1024, 2), (300_001, 3)])
+def test_fused_sums_of_views_are_plain_ones(count: int, degree: int) -> None:
+    fused = gathered.gather_for(CUDA)
+    assert fused is not gathered.gather
+    gathered.check_fused(fused, "cuda", count=count, degree=degree)
 
 
 def test_many_fused_steps_are_pytorchs_adam() -> None:

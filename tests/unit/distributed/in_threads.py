@@ -11,6 +11,7 @@ from torch import Tensor
 from splat_trainer.distributed.exchange import Exchange, PeerLost
 from splat_trainer.distributed.replicas import fingerprint
 from splat_trainer.gaussians.gaussians import Gaussians
+from splat_trainer.optimize.gathered import Gathered
 
 Result = TypeVar("Result")
 
@@ -39,15 +40,21 @@ class InThreads:
             raise PeerLost("another thread has failed") from error
         return everything
 
+    def memory(self, floats: int, most: int) -> Tensor:
+        return torch.full((max(floats, most),), torch.nan)
+
     @torch.no_grad()
-    def add_up(self, leaves: Sequence[Tensor], sums: Sequence[Tensor]) -> None:
-        gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
-        everything = self._all([*gradients, *sums])
-        total = [torch.stack(parts).sum(0) for parts in zip(*everything, strict=True)]
-        for leaf, gradient in zip(leaves, total, strict=False):
-            leaf.grad = gradient
-        for tensor, one in zip(sums, total[len(leaves) :], strict=True):
-            tensor.copy_(one)
+    def total(self, gathered: Gathered) -> Gathered:
+        total = Gathered(torch.empty_like(gathered.flat), gathered.shapes)
+        everything = self._all([gathered.flat])
+        total.flat.copy_(torch.stack([one[0] for one in everything]).sum(0))
+        return total
+
+    @torch.no_grad()
+    def add_up(self, sums: Sequence[Tensor]) -> None:
+        everything = self._all(sums)
+        for tensor, parts in zip(sums, zip(*everything, strict=True), strict=True):
+            tensor.copy_(torch.stack(parts).sum(0))
 
     @torch.no_grad()
     def take_from_first(self, tensors: Sequence[Tensor]) -> None:

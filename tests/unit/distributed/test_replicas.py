@@ -1,5 +1,7 @@
 """Collectives between two processes, over gloo on the loopback interface."""
 
+import io
+import logging
 import os
 from collections.abc import Iterator
 from multiprocessing import get_context
@@ -12,8 +14,10 @@ import torch
 
 from splat_trainer.contract import TrainerError
 from splat_trainer.distributed.exchange import PeerLost
+from splat_trainer.distributed.peers import peers_if_right
 from splat_trainer.distributed.rank import Rank
 from splat_trainer.distributed.replicas import Replicas, fingerprint, join
+from splat_trainer.optimize.gathered import Gathered, floats_for, gather
 from tests.unit.rasterize.scenes import random_gaussians
 
 
@@ -28,15 +32,23 @@ def do_all(number: int, folder: Path, says: Connection) -> None:
     replicas = Replicas(number, 2, torch.device("cpu"), NoLeash())
     told: dict[str, Any] = {}
 
-    one, other = torch.zeros(5, 3, requires_grad=True), torch.zeros(7, requires_grad=True)
-    one.grad = torch.full((5, 3), 1.0 + number)
-    if number == 0:  # rank 1 has no gradient for it
-        other.grad = torch.arange(7.0)
-    total = torch.full((5,), 10.0**number)
-    for _ in range(2):
-        replicas.add_up([one, other], [total])
-    told["gradients"] = (one.grad.tolist(), other.grad.tolist() if other.grad is not None else [])
-    told["sums"] = total.tolist()
+    logged = io.StringIO()
+    logging.getLogger("splat_trainer").addHandler(logging.StreamHandler(logged))
+    told["peers"] = peers_if_right(number, 2, torch.device("cpu"))
+    told["logged"] = logged.getvalue()
+
+    shapes = [torch.Size((5, 3)), torch.Size((5,))]
+    told["gradients"] = []
+    for times in (1, 2):  # the memory of before holds what was added up
+        gathered = Gathered(replicas.memory(floats_for(shapes), 0), shapes)
+        gradients = [torch.full((5, 3), 1.0 + number), torch.arange(5.0) * times]
+        gather(gathered, gradients, torch.arange(5) > number, first=True)
+        total = replicas.total(gathered)
+        parts = [*total.gradients, total.times_seen]
+        told["gradients"].append([part.tolist() for part in parts])
+    count = torch.full((5,), 10.0**number)
+    replicas.add_up([count])
+    told["sums"] = count.tolist()
 
     gaussians = random_gaussians(50, seed=number).detach()
     replicas.take_from_first([tensor for _, tensor in gaussians])
@@ -54,7 +66,7 @@ def do_all(number: int, folder: Path, says: Connection) -> None:
         os._exit(0)
     try:
         for _ in range(100):
-            replicas.add_up([one], [])
+            replicas.add_up([count])
     except PeerLost as lost:
         told["lost"] = str(lost)
     says.send(told)
@@ -80,9 +92,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, An
 
 def test_gradients_and_sums_are_those_of_all(told: list[dict[str, Any]]) -> None:
     for one in told:
-        # Twice: what was added up once is added up again.
-        assert one["gradients"] == ([[6.0] * 3] * 5, [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0])
-        assert one["sums"] == [22.0] * 5
+        for times in (1, 2):
+            wide, narrow, seen = one["gradients"][times - 1]
+            assert wide == [[0.0] * 3, [1.0] * 3, *[[3.0] * 3] * 3]
+            assert narrow == [0.0, 1.0 * times, 4.0 * times, 6.0 * times, 8.0 * times]
+            assert seen == [0.0, 1.0, 2.0, 2.0, 2.0]
+        assert one["sums"] == [11.0] * 5
 
 
 def test_all_begin_as_rank_0_does(told: list[dict[str, Any]]) -> None:
@@ -104,3 +119,9 @@ def test_two_orders_of_the_same_rows_are_not_the_same() -> None:
     turned = gaussians.select(torch.arange(8, -1, -1))
     assert not torch.equal(fingerprint(gaussians), fingerprint(turned))
     assert torch.equal(fingerprint(gaussians), fingerprint(gaussians.select(torch.arange(9))))
+
+
+def test_where_nobody_reads_the_others_memory_all_know(told: list[dict[str, Any]]) -> None:
+    assert [one["peers"] for one in told] == [None, None]
+    assert "they exchange by NCCL" in told[0]["logged"]
+    assert told[1]["logged"] == ""

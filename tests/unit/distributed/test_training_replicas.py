@@ -16,6 +16,7 @@ from splat_trainer.distributed.exchange import Exchange
 from splat_trainer.distributed.scaling import scaled_to, views_a_step
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.optimize.adam import GaussianOptimizer
+from splat_trainer.optimize.gathered import Gathered
 from splat_trainer.optimize.losses import image_loss_for, regularization
 from splat_trainer.optimize.schedule import Schedule, schedule_for
 from splat_trainer.optimize.strategies.strategy import make_strategy
@@ -207,13 +208,13 @@ def test_replicas_exchange_as_often_as_adam_steps(scene: Scene) -> None:
     def exchanges(exchange: Exchange) -> list[int]:
         told: list[int] = []
         training: Training
-        add_up = exchange.add_up
+        total = exchange.total
 
-        def counted(leaves: Any, sums: Any) -> None:
+        def counted(gathered: Gathered) -> Gathered:
             told.append(training.step)
-            add_up(leaves, sums)
+            return total(gathered)
 
-        exchange.add_up = counted  # type: ignore[method-assign]
+        exchange.total = counted  # type: ignore[method-assign]
         training = Training(
             scene,
             config,

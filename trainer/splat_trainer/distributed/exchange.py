@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # whoever loads a capture does not wait for PyTorch
+    import torch
     from torch import Tensor
 
     from splat_trainer.gaussians.gaussians import Gaussians
+    from splat_trainer.optimize.gathered import Gathered
 
 
 class PeerLost(Exception):  # noqa: N818 - what happened, not whose error it is
@@ -29,11 +31,21 @@ class Exchange(Protocol):
     def size(self) -> int:
         """How many there are."""
 
-    def add_up(self, leaves: Sequence[Tensor], sums: Sequence[Tensor]) -> None:
-        """Make the gradients of `leaves` and each of `sums` those of all ranks together.
+    def memory(self, floats: int, most: int) -> Tensor:
+        """Memory on this rank's device in which it gathers gradients, until the next call.
 
-        A leaf without a gradient counts as one whose gradient is zero.
+        What it holds is undefined. `most` is how much may be asked for later, 0 if that is
+        unknown.
         """
+
+    def total(self, gathered: Gathered) -> Gathered:
+        """The sums of what all ranks have gathered, each in the memory of its last `memory`.
+
+        They lie in other memory, or in the same; either way they hold until the next call.
+        """
+
+    def add_up(self, sums: Sequence[Tensor]) -> None:
+        """Make each of `sums` that of all ranks together."""
 
     def take_from_first(self, tensors: Sequence[Tensor]) -> None:
         """Overwrite tensors with rank 0's, which are of the same shapes."""
@@ -51,7 +63,20 @@ class Alone:
     rank = 0
     size = 1
 
-    def add_up(self, leaves: Sequence[Tensor], sums: Sequence[Tensor]) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def memory(self, floats: int, most: int) -> Tensor:
+        """Of its own."""
+        import torch  # noqa: PLC0415 - as above
+
+        return torch.empty(floats, device=self._device)
+
+    def total(self, gathered: Gathered) -> Gathered:
+        """It is that of all ranks already."""
+        return gathered
+
+    def add_up(self, sums: Sequence[Tensor]) -> None:
         """They are those of all ranks already."""
 
     def take_from_first(self, tensors: Sequence[Tensor]) -> None:

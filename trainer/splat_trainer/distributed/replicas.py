@@ -13,8 +13,10 @@ from torch import Tensor
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.result import Reason
 from splat_trainer.distributed.exchange import PeerLost
+from splat_trainer.distributed.peers import peers_if_right
 from splat_trainer.distributed.rank import Rank
 from splat_trainer.gaussians.gaussians import Gaussians
+from splat_trainer.optimize.gathered import Gathered
 
 _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 """All ranks are on one machine: what they listen on is not to be reached from another."""
@@ -22,9 +24,6 @@ _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 _PATIENCE = timedelta(minutes=30)
 """How long a rank waits for the others where all are alive: for an evaluation or a checkpoint of
 rank 0. Whether they are alive is not its business: who started them sees to that."""
-
-_PART = 64
-"""Parts of the buffer begin at multiples of this many floats, for kernels that read 16 bytes."""
 
 
 class Leash(Protocol):
@@ -59,8 +58,9 @@ def join(rank: Rank) -> None:
 class Replicas:
     """See `Exchange`. The replicas begin alike and add up all that moves them, so they stay so.
 
-    An all-reduce gives every rank the same bits; what follows it on each is the same work on
-    GPUs of one kind. `compare` proves it.
+    On GPUs that can they read each other's memory (`peers.py`), else there is an all-reduce. Either
+    gives every rank the same bits; what follows on each is the same work on GPUs of one kind.
+    `compare` proves it.
     """
 
     def __init__(self, rank: int, size: int, device: torch.device, leash: Leash) -> None:
@@ -68,39 +68,35 @@ class Replicas:
         self.size = size
         self._device = device
         self._leash = leash
-        self._buffer = torch.zeros(0, device=device)
+        self._memory = torch.empty(0, device=device)
+        with _peers():
+            self._peers = peers_if_right(rank, size, device) if device.type == "cuda" else None
+
+    def memory(self, floats: int, most: int) -> Tensor:
+        """See `Exchange`."""
+        if self._peers:
+            with _peers():
+                return self._peers.memory(floats, most)
+        if len(self._memory) < floats:
+            self._memory = torch.empty(0, device=self._device)
+            self._memory = torch.empty(max(floats, most), device=self._device)
+        return self._memory
 
     @torch.no_grad()
-    def add_up(self, leaves: Sequence[Tensor], sums: Sequence[Tensor]) -> None:
-        """See `Exchange`. One all-reduce of one buffer; gradients are views of it afterwards."""
-        parts = self._parts([*leaves, *sums])
-        for leaf, part in zip(leaves, parts, strict=False):
-            if leaf.grad is None:
-                part.zero_()
-            else:
-                part.copy_(leaf.grad)
-        own = parts[len(leaves) :]
-        for total, part in zip(sums, own, strict=True):
-            part.copy_(total)
+    def total(self, gathered: Gathered) -> Gathered:
+        """See `Exchange`."""
+        if self._peers:
+            return self._peers.total(gathered)
         with _peers():
-            dist.all_reduce(self._buffer)
-        for leaf, part in zip(leaves, parts, strict=False):
-            leaf.grad = part
-        for total, part in zip(sums, own, strict=True):
-            total.copy_(part)
+            dist.all_reduce(gathered.flat)
+        return gathered
 
-    def _parts(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Views of the buffer, one of each tensor's shape; the same for the same shapes."""
-        places, size = [], 0
-        for tensor in tensors:
-            places.append(size)
-            size += -(-tensor.numel() // _PART) * _PART
-        if len(self._buffer) != size:
-            self._buffer = torch.zeros(size, device=self._device)
-        return [
-            self._buffer[place : place + tensor.numel()].view(tensor.shape)
-            for place, tensor in zip(places, tensors, strict=True)
-        ]
+    @torch.no_grad()
+    def add_up(self, sums: Sequence[Tensor]) -> None:
+        """See `Exchange`."""
+        with _peers():
+            for one in sums:
+                dist.all_reduce(one)
 
     @torch.no_grad()
     def take_from_first(self, tensors: Sequence[Tensor]) -> None:

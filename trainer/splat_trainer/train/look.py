@@ -73,7 +73,7 @@ class Look:
         self._room = room
 
     def __call__(self, gaussians: Gaussians, sight: Sight, manner: Manner) -> Looked:
-        """Add the loss's gradients to those of `gaussians`, which are leaves.
+        """Give `gaussians`, which are leaves without gradients, those of the loss.
 
         A picture whose lists had no room for all that is seen teaches nothing: its gradients
         are zero. Room is made by whoever counts it, and the view comes again.

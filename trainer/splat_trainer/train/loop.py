@@ -99,7 +99,7 @@ class _Run:
         self._interrupted = False
         self._loss: Tensor | None = None
         self._training: Training | None = None
-        self._exchange: Exchange = Alone()
+        self._exchange: Exchange = Alone(device)
 
     @property
     def gaussians_trained(self) -> int:

@@ -14,6 +14,7 @@ from splat_trainer.kernels.places import named_store
 from splat_trainer.kernels.self_check import CheckedKernel, checked_kernels
 from splat_trainer.kernels.store import Store
 from splat_trainer.optimize.adam_step import adam_step_for
+from splat_trainer.optimize.gathered import gather_for
 from splat_trainer.optimize.losses import image_loss_for
 from splat_trainer.rasterize.check_scene import check_camera, check_gaussians
 from splat_trainer.rasterize.interface import Rasterizer
@@ -33,6 +34,7 @@ def check_own_kernels(
     if device.type == "cuda":
         keep_own_kernels(kernels_used(), os.environ, torch.cuda.get_device_capability(device))
     adam_step_for(device, visible_only=visible_only)
+    gather_for(device)
     image_loss = image_loss_for(device)
     if rasterizer.make_room(check_gaussians(device), [check_camera(device)]) is not None:
         graph_tapes(rasterizer, image_loss, device)

@@ -121,8 +121,6 @@ class RecordedLook:
         """
         if self._failed:
             return self._look(gaussians, sight, manner)
-        if gaussians.means.grad is not None:
-            return self._look_once_more(gaussians, sight, manner, lasts=lasts)
         key = self._key(gaussians, sight, manner)
         if self._recording is None or self._recording.key != key:
             if key != self._last_key or not lasts():
@@ -140,22 +138,6 @@ class RecordedLook:
                 _log.warning("no CUDA graph of a step (%s): training goes on, slower", lines[0])
                 return self._look(gaussians, sight, manner)
         return self._replay(self._recording, gaussians, sight)
-
-    def _look_once_more(
-        self, gaussians: Gaussians, sight: Sight, manner: Manner, *, lasts: Callable[[], bool]
-    ) -> Looked:
-        """A look whose gradients are added to those that are there already.
-
-        A recording does not add, and writes over those of the replay before: they are put aside.
-        """
-        waiting = [None if leaf.grad is None else leaf.grad.clone() for _, leaf in gaussians]
-        for _, leaf in gaussians:
-            leaf.grad = None
-        looked = self(gaussians, sight, manner, lasts=lasts)
-        for (_, leaf), before in zip(gaussians, waiting, strict=True):
-            if before is not None:
-                leaf.grad = before if leaf.grad is None else leaf.grad.add_(before)
-        return looked
 
     def _key(self, gaussians: Gaussians, sight: Sight, manner: Manner) -> Key:
         camera, tensors = sight.camera, [*gaussians.as_dict().values(), *self._anchors()]

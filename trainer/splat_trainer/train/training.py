@@ -24,6 +24,7 @@ from splat_trainer.optimize.schedule import Schedule
 from splat_trainer.optimize.strategies.strategy import make_strategy
 from splat_trainer.rasterize.interface import Rasterizer
 from splat_trainer.train.checkpoint import Checkpoint, check_resumable
+from splat_trainer.train.gathering import Gathering
 from splat_trainer.train.look import Manner, Sight
 from splat_trainer.train.looking import Looking
 from splat_trainer.train.observer import CurvePoint
@@ -63,7 +64,7 @@ class Training:
         checkpoint: Checkpoint | None = None,
         exchange: Exchange | None = None,
     ) -> None:
-        self._exchange = exchange or Alone()
+        self._exchange = exchange or Alone(device)
         self._views_a_step = views_a_step(self._exchange.size, config.iterations)
         schedule = scaled_to(schedule, self._views_a_step)
         self._config = config
@@ -94,8 +95,13 @@ class Training:
             views=len(scene.train_views),
             max_gaussians=self._cap,
         )
-        self._seen: Tensor | None = None  # by the views whose gradients await a step of Adam
-        self._settled = True  # what is gathered here is what all have
+        self._gathering = Gathering(
+            self._optimizer,
+            self._strategy,
+            schedule,
+            self._exchange,
+            grows_to=self._cap if config.strategy in ("budget", "mcmc") else None,
+        )
         if checkpoint is not None:
             self._resume(checkpoint)
         cameras = [self._views.camera(index) for index in range(len(self._views))]
@@ -111,20 +117,20 @@ class Training:
         exchange, schedule = self._exchange, self._schedule
         steps = range(self.step + 1, min(self.step + exchange.size, self._config.iterations) + 1)
         own, last = self.step + 1 + exchange.rank, steps[-1]
-        if self._settled:
-            self._leave_it_to_rank_0(last)
         count = len(self._optimizer.gaussians)
-        # The last step may have fewer views than replicas.
-        loss = self._look(own) if own in steps else torch.zeros((), device=self._device)
-        self._settled = exchange.size == 1
-        self.step = last
         changes = [step for step in steps if self._strategy.changes(step)]
         # Gradients of several views add up until then; they do not outlive their Gaussians.
-        if changes or any(schedule.moves(step) for step in steps):
-            self.settle()
-            self._optimizer.set_rates(last)
-            self._optimizer.step(self._seen)
-            self._seen = None
+        moves = bool(changes) or any(schedule.moves(step) for step in steps)
+        self._gathering.begin()
+        # The last step may have fewer views than replicas.
+        loss = torch.zeros((), device=self._device)
+        if own in steps:
+            loss = self._look(own, steps_next=moves)
+        self.step = last
+        if moves:
+            self._gathering.step(last)
+            if changes:
+                self._gathering.tell_counts()
             for step in changes or [last]:
                 self._strategy.update(step, self._optimizer, self._generator)
         self.gaussians_trained = max(self.gaussians_trained, count)
@@ -133,25 +139,14 @@ class Training:
         return loss
 
     def settle(self) -> None:
-        """Give every replica the sum of what all have gathered, as if one had drawn all views.
+        """Have rank 0 hold what all replicas have gathered; a checkpoint of it is then whole.
 
-        All take part, after the same step; a checkpoint is then whole.
+        All take part, after the same step.
         """
-        if self._settled:
-            return
-        self._settled = True
-        leaves = [leaf for _, leaf in self._optimizer.gaussians]
-        sums = self._sums(self.step)
-        if not self._schedule.visible_only:
-            self._exchange.add_up(leaves, sums)
-            return
-        none = torch.zeros(len(leaves[0]), dtype=torch.bool, device=self._device)
-        seen = (none if self._seen is None else self._seen).float()
-        self._exchange.add_up(leaves, [*sums, seen])
-        self._seen = seen > 0
+        self._gathering.settle()
 
-    def _look(self, step: int) -> Tensor:
-        """Draw the view of a step and give its loss; its gradients add to what is there."""
+    def _look(self, step: int, *, steps_next: bool) -> Tensor:
+        """Draw the view of a step and give its loss; its gradients are gathered."""
         schedule = self._schedule
         view = self._order.at(step)
         self._take_size(schedule.divisor_at(step))
@@ -164,29 +159,13 @@ class Training:
             probe=probe,
         )
         looked = self._looking(gaussians, sight, manner, lasts=lambda: self._lasts_after(step))
-        if schedule.visible_only:
-            seen = looked.visible  # until the next look
-            self._seen = seen.clone() if self._seen is None else self._seen | seen
+        self._gathering.add(looked.visible, steps_next=steps_next)
         return looked.loss
 
     def _lasts_after(self, step: int) -> bool:
         """Whether the Gaussians are the same for as long as a recording must hold."""
         ahead = range(step, min(step + WORTH * self._exchange.size, self._config.iterations + 1))
         return len(ahead) >= WORTH and not any(self._strategy.changes(one) for one in ahead)
-
-    def _leave_it_to_rank_0(self, last: int) -> None:
-        """Of what all have added up, rank 0's counts in the next sum; forget it on the others."""
-        if self._exchange.rank == 0:
-            return
-        for _, leaf in self._optimizer.gaussians:
-            leaf.grad = None
-        for total in self._sums(last):
-            total.zero_()
-
-    def _sums(self, last: int) -> list[Tensor]:
-        """What the strategy counts, while it does."""
-        counts = last - self._exchange.size < self._schedule.densify_until
-        return list(self._strategy.state().values()) if counts else []
 
     def _take_size(self, divisor: int) -> None:
         """Have the images at hand in the size that a step wants."""
@@ -200,7 +179,11 @@ class Training:
         return Checkpoint(
             step=self.step,
             gaussians=self.gaussians,
-            adam={**self._optimizer.state(), **self._pending(), **scaled_by(self._views_a_step)},
+            adam={
+                **self._optimizer.state(),
+                **self._gathering.state(),
+                **scaled_by(self._views_a_step),
+            },
             strategy=self._strategy.state(),
             rng=self._generator.get_state(),
             device=self._device.type,
@@ -233,28 +216,11 @@ class Training:
             largest_scale=schedule.largest_initial_scale * scene.scene_scale,
         )
 
-    def _pending(self) -> dict[str, dict[str, Tensor]]:
-        """Gradients that await a step of Adam, where there are some."""
-        gradients = {name: leaf.grad for name, leaf in self._optimizer.gaussians}
-        kept = {name: gradient for name, gradient in gradients.items() if gradient is not None}
-        if not kept:
-            return {}
-        seen = {} if self._seen is None else {"seen": self._seen}
-        return {"pending": {**kept, **seen}}
-
-    def _take_pending(self, pending: dict[str, Tensor]) -> None:
-        for name, leaf in self._optimizer.gaussians:
-            if name in pending:
-                leaf.grad = pending[name].to(leaf)  # a wrong shape is refused by torch
-        self._seen = pending["seen"].to(self._device) if "seen" in pending else None
-        if self._seen is not None and self._seen.shape != (len(self._optimizer.gaussians),):
-            raise ValueError("what was seen is not of the Gaussians' count")
-
     def _resume(self, checkpoint: Checkpoint) -> None:
         self.step = checkpoint.step
         try:
             self._optimizer.load_state(as_counted_by(self._views_a_step, checkpoint.adam))
-            self._take_pending(checkpoint.adam.get("pending", {}))
+            self._gathering.load_state(checkpoint.adam)
             self._strategy.load_state(checkpoint.strategy)
             if checkpoint.device == self._device.type:
                 self._generator.set_state(checkpoint.rng)
