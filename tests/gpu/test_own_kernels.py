@@ -12,7 +12,7 @@ from splat_trainer.kernels.self_check import agree, checked_kernels
 from splat_trainer.optimize import adam_step, gathered
 from splat_trainer.optimize.adam_step import RATES, adam_step_for, step_all
 from splat_trainer.optimize.losses import image_loss_for
-from splat_trainer.rasterize import tile_pairs
+from splat_trainer.rasterize import tile_pairs, tile_sort
 from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer
 from splat_trainer.rasterize.interface import Cameras, Rendering
 from splat_trainer.rasterize.tile_lists import key_bits, tile_side
@@ -24,7 +24,7 @@ from tests.unit.rasterize.scenes import cameras_around, random_gaussians
 CUDA = torch.device("cuda")
 NAMES = {
     *("fused Adam", "fused Adam of visible rows", "sums of views"),
-    *("fused image loss", "tile lists"),
+    *("fused image loss", "tile lists", "sorting"),
     *("projection", "blending", "lists of a fixed size", "CUDA graph of a step"),
 }
 
@@ -57,6 +57,13 @@ def test_a_fused_step_of_adam_is_a_plain_one(count: int, degree: int) -> None:
         fused = adam_step_for(CUDA, visible_only=visible_only)
         assert fused is not step_all
         adam_step.check_fused(fused, "cuda", visible_only=visible_only, count=count, degree=degree)
+
+
+@pytest.mark.parametrize("count", [1, 2, 1000, 3_000_001])
+def test_our_own_sort_is_pytorchs(count: int) -> None:
+    fused = tile_sort.sort_for(CUDA)
+    assert fused is not tile_sort.plain_sort
+    tile_sort.check_fused(fused, CUDA, count=count)
 
 
 @pytest.mark.parametrize(("count", "degree"), [(1, 0), (1000, 1), (1024, 2), (300_001, 3)])

@@ -22,7 +22,7 @@ def gsplat(tmp_path: Path) -> Extension:
 
 def test_our_own_sources_are_compiled_with_gsplats(gsplat: Extension) -> None:
     names = [path.name for path in gsplat.sources]
-    ours = ["blend.cu", "blend_ops.cpp", "project.cu", "project_ops.cpp"]
+    ours = ["blend.cu", "blend_ops.cpp", "project.cu", "project_ops.cpp", "sort_ops.cpp"]
     assert names == ["Kernel.cu", "ext.cpp", *ours]
     assert all(path.is_file() for path in gsplat.sources)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from splat_trainer.kernels.self_check import DisagreementError
+from splat_trainer.rasterize import tile_sort
 from splat_trainer.rasterize.interface import ALPHA_THRESHOLD
 from splat_trainer.rasterize.projection import Projected, project
 from splat_trainer.rasterize.tile_lists import (
@@ -176,3 +177,20 @@ def test_kernels_that_are_wrong_fail_their_check(wrong: PairFunctions, told: str
     check_fused(PLAIN, "cpu")
     with pytest.raises(DisagreementError, match=told):
         check_fused(wrong, "cpu")
+
+
+def unstable_sort(keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    turned, order = keys.flip(0).sort(stable=True)
+    return turned, values.flip(0)[order]
+
+
+def unsorted(keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    return keys, values
+
+
+@pytest.mark.parametrize("wrong", [unstable_sort, unsorted])
+def test_a_sort_that_is_wrong_fails_its_check(wrong: tile_sort.SortPairs) -> None:
+    cpu = torch.device("cpu")
+    tile_sort.check_fused(tile_sort.plain_sort, cpu)
+    with pytest.raises(DisagreementError, match="order"):
+        tile_sort.check_fused(wrong, cpu)

@@ -20,7 +20,7 @@ LIBRARY_NAME = "gsplat_cuda"
 
 LIBRARY = f"{LIBRARY_NAME}.so"
 
-OPERATORS = ("blend", "blend_backward", "project", "project_backward")
+OPERATORS = ("blend", "blend_backward", "project", "project_backward", "sort_pairs")
 """What our own sources put into torch.ops.splat."""
 
 _OUR_OWN = Path(__file__).parent / "cuda"

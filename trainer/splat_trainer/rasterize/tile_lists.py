@@ -18,6 +18,7 @@ from splat_trainer.rasterize.tile_pairs import (
     PairFunctions,
     pair_functions_for,
 )
+from splat_trainer.rasterize.tile_sort import sort_for
 
 SMALL_TILE, TILE = 8, 16
 """Sides of a tile in pixels, as gsplat's kernels are called with.
@@ -81,10 +82,10 @@ def tile_lists(
         capacity=capacity,
         bits=bits,
     )
-    keys, order = keys.sort(stable=True)
+    keys, ids = sort_for(keys.device)(keys, owners)
     starts, mask = _borders(columns, rows, bits, keys.dtype, keys.device)
     offsets = torch.searchsorted(keys, starts, out_int32=True)
-    return TileLists(tile, offsets.view(rows + 1, columns), owners[order], mask, ends[-1:])
+    return TileLists(tile, offsets.view(rows + 1, columns), ids, mask, ends[-1:])
 
 
 @torch.no_grad()

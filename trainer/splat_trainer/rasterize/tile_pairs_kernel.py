@@ -15,9 +15,6 @@ from splat_trainer.rasterize.interface import ALPHA_THRESHOLD
 
 _BLOCK = 256
 
-_HALVINGS = 26
-"""Enough to find one of 2^26 Gaussians; a constant, so that growth compiles nothing anew."""
-
 
 def boxes(
     means2d: Tensor, radii: Tensor, *, tile: int, columns: int, rows: int
@@ -56,10 +53,11 @@ def fill(
     _fill[(triton.cdiv(capacity, _BLOCK),)](
         means2d.contiguous(), conics.contiguous(), opacities.contiguous(),
         depths.contiguous().view(torch.int32), first, extent, ends, keys, owners,
-        len(ends), capacity, columns, tiles, tile, bits, twin.depth_shift(bits),
+        len(ends), len(ends).bit_length(), capacity, columns, tiles, tile, bits,
+        twin.depth_shift(bits),
         NEAREST=twin.NEAREST, FURTHEST=twin.FURTHEST, LOWEST=twin.LOWEST,
         THRESHOLD=ALPHA_THRESHOLD, SLACK=twin.SLACK,
-        HALVINGS=_HALVINGS, WIDE=bits >= twin.WIDE, BLOCK=_BLOCK,
+        WIDE=bits >= twin.WIDE, BLOCK=_BLOCK,
     )  # fmt: skip
     return keys, owners
 
@@ -105,13 +103,17 @@ def _boxes(
     tl.store(areas + at, across * down, mask=inside)
 
 
-@triton.jit(do_not_specialize=["count", "capacity", "columns", "tiles", "side", "bits", "shift"])
+@triton.jit(
+    do_not_specialize=[
+        "count", "halvings", "capacity", "columns", "tiles", "side", "bits", "shift",
+    ]
+)  # fmt: skip
 def _fill(
     means2d, conics, opacities, depths, first, extent, ends, keys, owners,
-    count, capacity, columns, tiles, side, bits, shift,
+    count, halvings, capacity, columns, tiles, side, bits, shift,
     NEAREST: tl.constexpr, FURTHEST: tl.constexpr, LOWEST: tl.constexpr,
     THRESHOLD: tl.constexpr, SLACK: tl.constexpr,
-    HALVINGS: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr,
+    WIDE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     pair = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = pair < capacity
@@ -119,7 +121,9 @@ def _fill(
     # The first Gaussian whose pairs end after this one, by halving.
     low = tl.zeros([BLOCK], tl.int32)
     high = tl.zeros([BLOCK], tl.int32) + count
-    for _ in range(HALVINGS):
+    halved = 0
+    while halved < halvings:
+        halved += 1
         middle = (low + high) // 2
         end = tl.load(ends + middle, mask=used & (low < high), other=0)
         after = end > pair
