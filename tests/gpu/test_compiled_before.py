@@ -23,7 +23,7 @@ import torch
 from splat_trainer.kernels.own.fill import fill_for_this_gpu
 from splat_trainer.kernels.places import keep_other_caches_private
 from splat_trainer.distributed import peers
-from splat_trainer.optimize import adam_step, gathered, losses
+from splat_trainer.optimize import adam_step, gathered, losses, scattered
 from splat_trainer.rasterize import tile_pairs
 from splat_trainer.rasterize.gsplat_cuda import GsplatRasterizer
 from splat_trainer.train.own_kernels import check_own_kernels
@@ -44,8 +44,11 @@ for degree in range(4):
             )
     for count in (1, 16, 100_001):
         gathered.check_fused(gathered.gather_for(cuda), "cuda", count=count, degree=degree)
-for size in (2, 4, 8):
-    peers.kernels_that_work(size, cuda)
+peers.meet_if_kernels_work(2, cuda)
+for ranks in (2, 4, 8):
+    for count in (1, 16, 100_001):
+        fused = scattered.scattered_step_for(cuda)
+        scattered.check_fused(fused, "cuda", ranks=ranks, count=count)
 for bits in (15, 16, 20, 31, 32):
     tile_pairs.check_fused(tile_pairs.pair_functions_for(cuda, bits), "cuda", bits=bits)
 loss, targets = losses.image_loss_for(cuda), torch.zeros(10**7, dtype=torch.uint8, device=cuda)

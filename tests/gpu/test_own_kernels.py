@@ -9,7 +9,7 @@ from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.kernels.self_check import agree, checked_kernels
-from splat_trainer.optimize import adam_step, gathered
+from splat_trainer.optimize import adam_step, gathered, scattered
 from splat_trainer.optimize.adam_step import RATES, adam_step_for, step_all
 from splat_trainer.optimize.losses import image_loss_for
 from splat_trainer.rasterize import tile_pairs, tile_sort
@@ -57,6 +57,16 @@ def test_a_fused_step_of_adam_is_a_plain_one(count: int, degree: int) -> None:
         fused = adam_step_for(CUDA, visible_only=visible_only)
         assert fused is not step_all
         adam_step.check_fused(fused, "cuda", visible_only=visible_only, count=count, degree=degree)
+
+
+@pytest.mark.parametrize(("count", "degree"), [(1, 0), (1000, 1), (1024, 2), (300_001, 3)])
+@pytest.mark.parametrize("ranks", [1, 2, 5])
+def test_a_fused_step_by_what_ranks_have_is_a_plain_one(
+    ranks: int, count: int, degree: int
+) -> None:
+    fused = scattered.scattered_step_for(CUDA)
+    assert fused is not None
+    scattered.check_fused(fused, "cuda", ranks=ranks, count=count, degree=degree)
 
 
 @pytest.mark.parametrize("count", [1, 2, 1000, 3_000_001])

@@ -35,7 +35,8 @@ def exchange(
             gathered = Gathered(replicas.memory(floats_for(shapes), 0), shapes)
             for first, (gradients, rows) in zip((True, False), looks[number::2], strict=True):
                 gather(gathered, gradients, rows, first=first)
-            total = replicas.total(gathered)
+            with replicas.sums_of_all(gathered) as sums:
+                total = sums.whole()
             for index, found in enumerate([*total.gradients, total.times_seen]):
                 right = torch.zeros_like(found)
                 for gradients, rows in looks:

@@ -1,7 +1,8 @@
 """An exchange of replicas that are threads of one process."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier, BrokenBarrierError
 from typing import TypeVar
 
@@ -43,12 +44,13 @@ class InThreads:
     def memory(self, floats: int, most: int) -> Tensor:
         return torch.full((max(floats, most),), torch.nan)
 
-    @torch.no_grad()
-    def total(self, gathered: Gathered) -> Gathered:
+    @contextmanager
+    def sums_of_all(self, gathered: Gathered) -> Iterator[Gathered]:
         total = Gathered(torch.empty_like(gathered.flat), gathered.shapes)
         everything = self._all([gathered.flat])
-        total.flat.copy_(torch.stack([one[0] for one in everything]).sum(0))
-        return total
+        with torch.no_grad():
+            total.flat.copy_(torch.stack([one[0] for one in everything]).sum(0))
+        yield total
 
     @torch.no_grad()
     def add_up(self, sums: Sequence[Tensor]) -> None:

@@ -43,7 +43,8 @@ def do_all(number: int, folder: Path, says: Connection) -> None:
         gathered = Gathered(replicas.memory(floats_for(shapes), 0), shapes)
         gradients = [torch.full((5, 3), 1.0 + number), torch.arange(5.0) * times]
         gather(gathered, gradients, torch.arange(5) > number, first=True)
-        total = replicas.total(gathered)
+        with replicas.sums_of_all(gathered) as sums:
+            total = sums.whole()
         parts = [*total.gradients, total.times_seen]
         told["gradients"].append([part.tolist() for part in parts])
     count = torch.full((5,), 10.0**number)

@@ -24,36 +24,16 @@ agree()
 """)
 
 
-def test_what_ranks_read_of_each_other_is_their_sum_under_tritons_interpreter() -> None:
+def test_sums_and_steps_by_what_ranks_have_are_plain_ones_under_tritons_interpreter() -> None:
     run_interpreted("""
-import torch
 from hypothesis import given, settings, strategies as st
-from splat_trainer.distributed.peer_kernels import total_of
-from splat_trainer.optimize.gathered import Gathered, floats_for, gather, gradient_shapes
+from splat_trainer.optimize.scattered import check_fused
+from splat_trainer.optimize.scattered_kernel import step_scattered
 
-def parts(gathered):
-    return [*gathered.gradients, gathered.times_seen]
-
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(1, 500), st.integers(0, 3), st.integers(1, 4))
 def agree(count, degree, ranks):
-    shapes = gradient_shapes(count, degree)
-    floats = floats_for(shapes)
-    everyones = []
-    for rank in range(ranks):
-        gathered = Gathered(torch.full((floats + 100,), 5.0), shapes)
-        for look in range(2):
-            gradients = [torch.randn(shape) for shape in shapes]
-            gather(gathered, gradients, torch.rand(count) < 0.4, first=look == 0)
-        everyones.append(gathered)
-    total = Gathered(torch.full((floats,), 7.0), shapes)
-    addresses = torch.tensor([one.flat.data_ptr() for one in everyones])
-    total_of(addresses, ranks, total)
-    for found, *theirs in zip(parts(total), *map(parts, everyones)):
-        wanted = theirs[0].clone()
-        for one in theirs[1:]:
-            wanted += one
-        assert torch.equal(found, wanted)
+    check_fused(step_scattered, "cpu", ranks=ranks, count=count, degree=degree)
 
 agree()
 """)
@@ -62,7 +42,7 @@ agree()
 def test_ranks_go_on_when_all_are_there_under_tritons_interpreter() -> None:
     run_interpreted("""
 import torch
-from splat_trainer.distributed.peer_kernels import meet
+from splat_trainer.distributed.meeting_kernel import meet
 
 words = [torch.zeros(3, dtype=torch.int32) for _ in range(3)]
 flags = torch.tensor([one.data_ptr() for one in words])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # whoever loads a capture does not wait for PyTorch
@@ -11,6 +12,7 @@ if TYPE_CHECKING:  # whoever loads a capture does not wait for PyTorch
 
     from splat_trainer.gaussians.gaussians import Gaussians
     from splat_trainer.optimize.gathered import Gathered
+    from splat_trainer.optimize.scattered import Scattered
 
 
 class PeerLost(Exception):  # noqa: N818 - what happened, not whose error it is
@@ -38,10 +40,10 @@ class Exchange(Protocol):
         unknown.
         """
 
-    def total(self, gathered: Gathered) -> Gathered:
-        """The sums of what all ranks have gathered, each in the memory of its last `memory`.
+    def sums_of_all(self, gathered: Gathered) -> AbstractContextManager[Gathered | Scattered]:
+        """What all ranks have gathered together, each in the memory of its last `memory`.
 
-        They lie in other memory, or in the same; either way they hold until the next call.
+        It holds until the end of the block.
         """
 
     def add_up(self, sums: Sequence[Tensor]) -> None:
@@ -72,9 +74,9 @@ class Alone:
 
         return torch.empty(floats, device=self._device)
 
-    def total(self, gathered: Gathered) -> Gathered:
+    def sums_of_all(self, gathered: Gathered) -> AbstractContextManager[Gathered | Scattered]:
         """It is that of all ranks already."""
-        return gathered
+        return nullcontext(gathered)
 
     def add_up(self, sums: Sequence[Tensor]) -> None:
         """They are those of all ranks already."""

@@ -1,20 +1,24 @@
-"""Sums of what all ranks have gathered, by reading each other's GPU memory."""
+"""Ranks whose GPUs read what each of them has gathered."""
 
 import logging
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeAlias
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from splat_trainer.distributed.cuda_ipc import TOLD_BYTES, Opened, told
-from splat_trainer.kernels.own.fill import fill_for_this_gpu
 from splat_trainer.kernels.self_check import DisagreementError, agree
 from splat_trainer.optimize.gathered import Gathered, floats_for, gather, gradient_shapes
+from splat_trainer.optimize.scattered import Scattered, scattered_step_for
 
 _log = logging.getLogger(__name__)
+
+Meet: TypeAlias = Callable[[Tensor, int, int, int], None]
+"""See `meeting_kernel.meet`."""
 
 _NCCL_OFF = "NCCL_P2P_DISABLE"
 """Set by who knows that GPUs of this machine cannot read each other, or get it wrong."""
@@ -62,18 +66,18 @@ class _Shared:
 
 
 class Peers:
-    """See `Exchange.memory` and `Exchange.total`; all ranks call each method at once.
+    """See `Exchange.memory` and `Exchange.sums_of_all`; all ranks call each method at once.
 
     Nothing here makes the host wait, but for new memory.
     """
 
-    def __init__(self, kernels: Any, rank: int, size: int, device: torch.device) -> None:
-        """Open the words that ranks meet by; `kernels` is `peer_kernels`.
+    def __init__(self, meet: Meet, rank: int, size: int, device: torch.device) -> None:
+        """Open the words that ranks meet by.
 
         Raises:
             RuntimeError: this machine's GPUs cannot read each other's memory.
         """
-        self._kernels = kernels
+        self._meet_by = meet
         self._rank = rank
         self._size = size
         self._device = device
@@ -81,8 +85,6 @@ class Peers:
         words = torch.zeros(size, dtype=torch.int32, device=device)
         self._words = _Shared(words, rank, size)
         self._memory: _Shared | None = None
-        self._total = torch.zeros(0, device=device)
-        self._sums: Gathered | None = None  # in that
 
     def memory(self, floats: int, most: int) -> Tensor:
         """See `Exchange`."""
@@ -90,27 +92,22 @@ class Peers:
             if self._memory is not None:
                 self._memory.close()
                 self._memory = None
-            room = max(floats, most or int(floats * _ROOM))
-            self._sums, self._total = None, torch.empty(0, device=self._device)
-            self._total = torch.empty(room, device=self._device)
-            own = torch.empty(room, device=self._device)
+            own = torch.empty(max(floats, most or int(floats * _ROOM)), device=self._device)
             self._memory = _Shared(own, self._rank, self._size)
         return self._memory.own
 
-    def total(self, gathered: Gathered) -> Gathered:
+    @contextmanager
+    def sums_of_all(self, gathered: Gathered) -> Iterator[Scattered]:
         """See `Exchange`."""
         if self._memory is None:
             raise RuntimeError("nothing was gathered in memory that the others can read")
-        if self._sums is None or self._sums.shapes != gathered.shapes:
-            self._sums = Gathered(self._total, gathered.shapes)
         self._meet()  # all have gathered what they will
-        self._kernels.total_of(self._memory.addresses, self._size, self._sums)
+        yield Scattered(self._memory.addresses, gathered)
         self._meet()  # all have read it
-        return self._sums
 
     def _meet(self) -> None:
         self._times += 1
-        self._kernels.meet(self._words.addresses, self._rank, self._size, self._times)
+        self._meet_by(self._words.addresses, self._rank, self._size, self._times)
 
 
 def peers_if_right(rank: int, size: int, device: torch.device) -> Peers | None:
@@ -122,14 +119,15 @@ def peers_if_right(rank: int, size: int, device: torch.device) -> Peers | None:
     if os.environ.get(_NCCL_OFF, "0") not in ("", "0"):
         return None
     why = ""
+    meet: Meet | None = None
     try:
-        kernels = kernels_that_work(size, device)
+        meet = meet_if_kernels_work(size, device)
     except Exception as error:  # Triton may fail in any way
-        kernels, why = None, str(error)
+        why = str(error)
     # A rank that fails alone must not leave the others waiting for it in a kernel.
-    if _all_agree(not why, device):
+    if _all_agree(meet is not None, device) and meet is not None:
         try:
-            peers = Peers(kernels, rank, size, device)
+            peers = Peers(meet, rank, size, device)
             check_sums(peers, rank, device)
         except (RuntimeError, DisagreementError) as error:
             why = str(error)
@@ -156,33 +154,32 @@ def check_sums(peers: Peers, rank: int, device: torch.device, count: int = 3_333
         rows = (torch.rand(count, generator=generator) < 0.5).to(device)
         gather(gathered, gradients, rows, first=True)
         right = [one.clone() for one in _parts(gathered)]
-        found += [one.clone() for one in _parts(peers.total(gathered))]
+        with peers.sums_of_all(gathered) as sums:
+            found += _parts(sums.whole())
         for one in right:
             dist.all_reduce(one)
         wanted += right
     agree(found, wanted, relative=1e-6)
 
 
-def kernels_that_work(size: int, device: torch.device) -> Any:
-    """The kernels for so many ranks, which have met and read nobody but this one.
+def meet_if_kernels_work(size: int, device: torch.device) -> Meet:
+    """The kernel in which so many ranks meet, once it and those that read all of them did work.
+
+    This rank meets nobody but itself in it, and reads nobody else.
 
     Raises:
-        RuntimeError, DisagreementError and what Triton raises: they do not work here.
+        RuntimeError, and what Triton raises: they do not work here.
     """
-    from splat_trainer.distributed import peer_kernels  # noqa: PLC0415 - Triton
+    from splat_trainer.distributed.meeting_kernel import MOST, meet  # noqa: PLC0415 - Triton
 
-    if size > peer_kernels.MOST:
-        raise RuntimeError(f"there are more than {peer_kernels.MOST} GPUs")
-    fill_for_this_gpu()
-    shapes = gradient_shapes(333, 3)
-    own = Gathered(torch.randn(floats_for(shapes), device=device), shapes)
-    own.times_seen.fill_(1)
+    if size > MOST:
+        raise RuntimeError(f"there are more than {MOST} GPUs")
+    if scattered_step_for(device) is None:
+        raise RuntimeError("the kernels that would do so are not used here")
     word = torch.zeros(1, dtype=torch.int32, device=device)
-    peer_kernels.meet(torch.tensor([word.data_ptr()], device=device), 0, 1, 1)
-    total = Gathered(torch.zeros_like(own.flat), shapes)
-    peer_kernels.total_of(torch.tensor([own.flat.data_ptr()] * size, device=device), size, total)
-    agree(_parts(total), [one * size for one in _parts(own)], relative=1e-6)
-    return peer_kernels
+    meet(torch.tensor([word.data_ptr()], device=device), 0, 1, 1)
+    torch.cuda.synchronize(device)
+    return meet
 
 
 def _parts(gathered: Gathered) -> list[Tensor]:

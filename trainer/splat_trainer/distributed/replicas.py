@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from splat_trainer.distributed.peers import peers_if_right
 from splat_trainer.distributed.rank import Rank
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.optimize.gathered import Gathered
+from splat_trainer.optimize.scattered import Scattered
 
 _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 """All ranks are on one machine: what they listen on is not to be reached from another."""
@@ -82,14 +83,13 @@ class Replicas:
             self._memory = torch.empty(max(floats, most), device=self._device)
         return self._memory
 
-    @torch.no_grad()
-    def total(self, gathered: Gathered) -> Gathered:
+    def sums_of_all(self, gathered: Gathered) -> AbstractContextManager[Gathered | Scattered]:
         """See `Exchange`."""
         if self._peers:
-            return self._peers.total(gathered)
-        with _peers():
+            return self._peers.sums_of_all(gathered)
+        with _peers(), torch.no_grad():
             dist.all_reduce(gathered.flat)
-        return gathered
+        return nullcontext(gathered)
 
     @torch.no_grad()
     def add_up(self, sums: Sequence[Tensor]) -> None:

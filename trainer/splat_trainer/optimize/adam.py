@@ -6,6 +6,8 @@ from torch import Tensor
 from splat_trainer.gaussians.gaussians import NAMES, Gaussians
 from splat_trainer.gaussians.morton import morton_order
 from splat_trainer.optimize.adam_step import RATES, adam_step_for
+from splat_trainer.optimize.gathered import Gathered
+from splat_trainer.optimize.scattered import Scattered, scattered_step_for
 from splat_trainer.optimize.schedule import Schedule
 
 
@@ -82,6 +84,31 @@ class GaussianOptimizer:
         )
         for leaf in leaves.values():
             leaf.grad = None
+
+    @torch.no_grad()
+    def step_by(self, sums: Gathered | Scattered) -> None:
+        """Move by sums of gradients that lie elsewhere.
+
+        Where the schedule says so, only the rows that some look has seen.
+        """
+        if isinstance(sums, Scattered) and len(self._gaussians):
+            step = scattered_step_for(self._gaussians.device)
+            if step is not None:
+                step(
+                    [*self._gaussians.as_dict().values()],
+                    sums,
+                    [*self._first_moments.as_dict().values()],
+                    [*self._second_moments.as_dict().values()],
+                    self._rates,
+                    betas=self._schedule.adam_betas,
+                    epsilon=self._schedule.adam_epsilon,
+                    visible_only=self._schedule.visible_only,
+                )
+                return
+        whole = sums.whole()
+        for (_, leaf), gradient in zip(self._gaussians, whole.gradients, strict=True):
+            leaf.grad = gradient
+        self.step(whole.times_seen > 0 if self._schedule.visible_only else None)
 
     @torch.no_grad()
     def replace_rows(self, keep: Tensor, rows: Gaussians) -> None:

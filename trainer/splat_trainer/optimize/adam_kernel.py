@@ -3,7 +3,7 @@
 Its twin in plain PyTorch is `adam_step.step_all`. What depends on the step's number is read from
 the device, so that a step can be recorded once as a CUDA graph and replayed.
 """
-# ruff: noqa: ANN001, ANN202, N803 - Triton compiles the kernels: pointers and numbers, by name
+# ruff: noqa: ANN001, ANN201, ANN202, N803 - Triton compiles the kernels: pointers and numbers, by name
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators
 
 from collections.abc import Sequence
@@ -64,21 +64,15 @@ def launch_all_variants() -> None:
 
 
 @triton.jit
-def _step_block(
-    leaf, gradient, first, second, rate, rest_rate, shares, visible, block, count,
-    beta2, share1, share2, epsilon,
-    WIDTH: tl.constexpr, HEAD: tl.constexpr, VISIBLE: tl.constexpr, BLOCK: tl.constexpr,
+def adam_move(
+    leaf, slope, first, second, rate, rest_rate, shares, at, inside,
+    beta2, share1, share2, epsilon, WIDTH: tl.constexpr, HEAD: tl.constexpr,
 ):  # fmt: skip
-    """Step the `block`-th BLOCK numbers of one parameter, of WIDTH numbers a row.
+    """Step the numbers `at` of a parameter of WIDTH numbers a row, where they are `inside`.
 
     The first HEAD numbers of a row have the learning rate `rate`, the others `rest_rate`;
     `share1` and `share2` are 1 - beta1 and 1 - beta2, which float32 could not subtract.
     """
-    at = block.to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    inside = at < count.to(tl.int64) * WIDTH
-    if VISIBLE:
-        inside = inside & (tl.load(visible + at // WIDTH, mask=inside, other=0) != 0)
-    slope = tl.load(gradient + at, mask=inside, other=0.0)
     mean = tl.load(first + at, mask=inside, other=0.0)
     square = tl.load(second + at, mask=inside, other=0.0)
     value = tl.load(leaf + at, mask=inside, other=0.0)
@@ -92,6 +86,24 @@ def _step_block(
     tl.store(first + at, mean, mask=inside)
     tl.store(second + at, square, mask=inside)
     tl.store(leaf + at, value - way, mask=inside)
+
+
+@triton.jit
+def _step_block(
+    leaf, gradient, first, second, rate, rest_rate, shares, visible, block, count,
+    beta2, share1, share2, epsilon,
+    WIDTH: tl.constexpr, HEAD: tl.constexpr, VISIBLE: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Step the `block`-th BLOCK numbers of one parameter, of WIDTH numbers a row."""
+    at = block.to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < count.to(tl.int64) * WIDTH
+    if VISIBLE:
+        inside = inside & (tl.load(visible + at // WIDTH, mask=inside, other=0) != 0)
+    slope = tl.load(gradient + at, mask=inside, other=0.0)
+    adam_move(
+        leaf, slope, first, second, rate, rest_rate, shares, at, inside,
+        beta2, share1, share2, epsilon, WIDTH, HEAD,
+    )  # fmt: skip
 
 
 @triton.jit(do_not_specialize=["end0", "end1", "end2", "end3", "count"])

@@ -32,6 +32,10 @@ class Gathered:
         """Those of the gradients."""
         return [one.shape for one in self.gradients]
 
+    def whole(self) -> "Gathered":
+        """These very sums, as `Scattered` ones have to be added up."""
+        return self
+
     def clear(self) -> None:
         """As if every look had seen nothing."""
         self.flat.zero_()

@@ -10,10 +10,11 @@ import sys
 from splat_trainer.kernels.own.no_gpu import compile_for
 
 _MODULES = (
-    "splat_trainer.distributed.peer_kernels",
+    "splat_trainer.distributed.meeting_kernel",
     "splat_trainer.optimize.adam_kernel",
     "splat_trainer.optimize.fused_image_loss",
     "splat_trainer.optimize.gathered_kernel",
+    "splat_trainer.optimize.scattered_kernel",
     "splat_trainer.rasterize.tile_pairs_kernel",
 )
 """All that have kernels in Triton; each can launch every variant of them that trainings use."""

@@ -78,14 +78,12 @@ class Gathering:
     @torch.no_grad()
     def step(self, step: int) -> None:
         """Have Adam step by the gradients of all replicas, and forget them."""
-        seen = self._seen
-        if seen is None:
-            total = self._exchange.total(self._whole_sums())
-            seen = total.times_seen > 0
-            for (_, leaf), gradient in zip(self._optimizer.gaussians, total.gradients, strict=True):
-                leaf.grad = gradient
         self._optimizer.set_rates(step)
-        self._optimizer.step(seen if self._schedule.visible_only else None)
+        if self._seen is not None:
+            self._optimizer.step(self._seen if self._schedule.visible_only else None)
+        else:
+            with self._exchange.sums_of_all(self._whole_sums()) as sums:
+                self._optimizer.step_by(sums)
         self._seen = None
         self._looks = 0
         self._gradients_told = True
@@ -101,8 +99,10 @@ class Gathering:
         """Have rank 0 hold all that was gathered, as if it had drawn all views: to be saved."""
         self.tell_counts()
         if not self._gradients_told:
-            sums = self._whole_sums()
-            sums.flat.copy_(self._exchange.total(sums).flat)
+            own = self._whole_sums()
+            with self._exchange.sums_of_all(own) as sums:
+                whole = sums.whole()
+            own.flat.copy_(whole.flat)
             self._looks = 1
             self._gradients_told = True
 

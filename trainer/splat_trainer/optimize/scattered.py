@@ -1,0 +1,127 @@
+"""Gradients that several GPUs have gathered, each in memory of its own that all of them read.
+
+Whoever wants their sums adds them up as it reads them, always in the order of the ranks, so that
+all get the same bits. Of another GPU's memory only those rows cross the link that it has seen:
+about half of them, where an all-reduce moves all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from splat_trainer.kernels.self_check import agree, use_if_right
+from splat_trainer.optimize.adam_step import FIRST_SHARE, RATES, step_all
+from splat_trainer.optimize.gathered import Gathered, floats_for, gather, gradient_shapes
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """`addresses` [R] int64 are where the sums of each of R ranks lie, all laid out like `own`."""
+
+    addresses: Tensor
+    own: Gathered
+
+    def whole(self) -> Gathered:
+        """The sums of all, in memory of their own."""
+        from splat_trainer.optimize.scattered_kernel import sum_up  # noqa: PLC0415 - Triton
+
+        total = Gathered(torch.empty_like(self.own.flat), self.own.shapes)
+        sum_up(self, total)
+        return total
+
+
+class ScatteredStep(Protocol):
+    """A step of Adam by scattered gradients."""
+
+    def __call__(
+        self,
+        leaves: Sequence[Tensor],
+        gradients: Scattered,
+        first: Sequence[Tensor],
+        second: Sequence[Tensor],
+        rates: Tensor,
+        *,
+        betas: tuple[float, float],
+        epsilon: float,
+        visible_only: bool,
+    ) -> None:
+        """See `adam_step.AdamStep`; `visible_only` are the rows that some rank has seen."""
+
+
+def scattered_step_for(device: torch.device) -> ScatteredStep | None:
+    """The step in one Triton kernel; None on the CPU, and where it does not work."""
+    if device.type != "cuda":
+        return None
+    return use_if_right("fused Adam of several GPUs", _fused, check_fused)
+
+
+def _fused() -> ScatteredStep:
+    from splat_trainer.optimize.scattered_kernel import step_scattered  # noqa: PLC0415 - Triton
+
+    return step_scattered
+
+
+def check_fused(
+    fused: ScatteredStep,
+    device: str = "cuda",
+    *,
+    ranks: int = 2,
+    count: int = 333,
+    degree: int = 3,
+) -> None:
+    """Compare a step of all rows and one of visible ones with those of plain PyTorch.
+
+    Raises:
+        DisagreementError: they differ.
+    """
+    generator = torch.Generator().manual_seed(count)
+    shapes = gradient_shapes(count, degree)
+
+    def draw() -> list[Tensor]:
+        return [torch.randn(shape, generator=generator).to(device) for shape in shapes]
+
+    gathered = [
+        Gathered(torch.full((floats_for(shapes),), 5.0, device=device), shapes)
+        for _ in range(ranks)
+    ]
+    for one in gathered:
+        rows = (torch.rand(count, generator=generator) < 0.4).to(device)
+        gather(one, draw(), rows, first=True)
+    addresses = torch.tensor([one.flat.data_ptr() for one in gathered], device=device)
+    scattered = Scattered(addresses, gathered[0])
+    whole = [
+        torch.stack([one.gradients[index] for one in gathered]).sum(0)
+        for index in range(len(shapes))
+    ]
+    seen = torch.stack([one.times_seen for one in gathered]).sum(0)
+    summed = scattered.whole()
+    agree([*summed.gradients, summed.times_seen], [*whole, seen], relative=1e-6)
+
+    steps = float(torch.randint(1, 5000, (), generator=generator))
+    rates = torch.rand(RATES, generator=generator) * 0.9 + 0.05
+    rates[FIRST_SHARE:] = torch.tensor([1 - 0.9**steps, 1 - 0.999**steps, steps])
+    rates = rates.to(device)
+    leaves, first = draw(), draw()
+    second = [one.square() for one in draw()]
+    for visible_only in (False, True):
+        states = [
+            [[one.clone() for one in kind] for kind in (leaves, first, second)] for _ in range(2)
+        ]
+        found, wanted = states
+        fused(
+            *(found[0], scattered, found[1], found[2], rates),
+            betas=(0.9, 0.999),
+            epsilon=1e-15,
+            visible_only=visible_only,
+        )
+        step_all(
+            *(wanted[0], whole, wanted[1], wanted[2], rates),
+            betas=(0.9, 0.999),
+            epsilon=1e-15,
+            visible=seen > 0 if visible_only else None,
+        )
+        flat = [[torch.cat([one.flatten() for one in kind]) for kind in state] for state in states]
+        agree(flat[0], flat[1], relative=1e-5)
