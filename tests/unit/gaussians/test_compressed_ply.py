@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
-from hypothesis import strategies as st
 from plyfile import PlyData
 
 from splat_trainer.gaussians.formats.compressed_ply import CHUNK, write_compressed_ply
-from splat_trainer.gaussians.formats.morton import morton_order
+from splat_trainer.gaussians.morton import morton_order
 from splat_trainer.gaussians.spherical_harmonics import C0
 from tests.unit.gaussians.scattered import SCATTERED, Scattered
 from tests.unit.rasterize.scenes import random_gaussians
@@ -84,18 +83,3 @@ def test_chunks_hold_neighbours(tmp_path: Path) -> None:
     gaussians.means[::2] += 1000
     write_compressed_ply(gaussians, tmp_path / "a.ply")
     assert extents(tmp_path / "a.ply", "{}_{}", AXES, 4 * CHUNK).max() < 10
-
-
-@given(
-    st.lists(st.tuples(*[st.floats(-1e9, 1e9, width=32)] * 3), max_size=40),
-    st.integers(0, 2**21 - 1),
-)
-def test_the_order_along_the_curve_has_every_point_once(
-    points: list[tuple[float, float, float]], cell: int
-) -> None:
-    order = morton_order(torch.tensor(points).reshape(-1, 3))
-    assert sorted(order.tolist()) == list(range(len(points)))
-    # Along one axis alone the curve goes straight on.
-    line = torch.zeros(3, 3)
-    line[:, cell % 3] = torch.tensor([float(cell + 2), 0.0, float(cell)])
-    assert morton_order(line).tolist() == ([1, 2, 0])

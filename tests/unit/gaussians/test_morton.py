@@ -24,10 +24,19 @@ def test_points_are_sorted_by_their_coordinates_bits_in_turn(
     assert codes == sorted(map(interleaved, cells))
 
 
-@given(st.integers(0, 300), st.integers(0, 9))
-def test_every_point_is_there_once(count: int, seed: int) -> None:
-    points = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
-    assert sorted(morton_order(points).tolist()) == list(range(count))
+@given(
+    st.lists(st.tuples(*[st.floats(-1e9, 1e9, width=32)] * 3), max_size=40),
+    st.integers(0, 2**21 - 1),
+)
+def test_the_order_along_the_curve_has_every_point_once(
+    points: list[tuple[float, float, float]], cell: int
+) -> None:
+    order = morton_order(torch.tensor(points).reshape(-1, 3))
+    assert sorted(order.tolist()) == list(range(len(points)))
+    # Along one axis alone the curve goes straight on.
+    line = torch.zeros(3, 3)
+    line[:, cell % 3] = torch.tensor([float(cell + 2), 0.0, float(cell)])
+    assert morton_order(line).tolist() == ([1, 2, 0])
 
 
 def test_neighbours_in_space_are_neighbours_in_memory() -> None:

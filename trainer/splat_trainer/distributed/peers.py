@@ -117,6 +117,8 @@ def peers_if_right(rank: int, size: int, device: torch.device) -> Peers | None:
     tried. All ranks call this at once.
     """
     if os.environ.get(_NCCL_OFF, "0") not in ("", "0"):
+        if rank == 0:
+            _log.info("%s is set: GPUs exchange by NCCL", _NCCL_OFF)
         return None
     why = ""
     meet: Meet | None = None
@@ -132,6 +134,8 @@ def peers_if_right(rank: int, size: int, device: torch.device) -> Peers | None:
         except (RuntimeError, DisagreementError) as error:
             why = str(error)
         if _all_agree(not why, device):
+            if rank == 0:
+                _log.info("each GPU reads the others' memory")
             return peers
     if rank == 0:
         lines = why.strip().splitlines() or ["another rank failed"]

@@ -43,7 +43,7 @@ def join(rank: Rank) -> None:
     for name, interface in _LOOPBACK.items():
         os.environ.setdefault(name, interface)
     cuda = rank.device == "cuda"
-    with _peers():
+    with _or_lost():
         dist.init_process_group(
             "nccl" if cuda else "gloo",
             store=dist.FileStore(  # type: ignore[attr-defined] # it is documented
@@ -70,13 +70,13 @@ class Replicas:
         self._device = device
         self._leash = leash
         self._memory = torch.empty(0, device=device)
-        with _peers():
+        with _or_lost():
             self._peers = peers_if_right(rank, size, device) if device.type == "cuda" else None
 
     def memory(self, floats: int, most: int) -> Tensor:
         """See `Exchange`."""
         if self._peers:
-            with _peers():
+            with _or_lost():
                 return self._peers.memory(floats, most)
         if len(self._memory) < floats:
             self._memory = torch.empty(0, device=self._device)
@@ -87,21 +87,21 @@ class Replicas:
         """See `Exchange`."""
         if self._peers:
             return self._peers.sums_of_all(gathered)
-        with _peers(), torch.no_grad():
+        with _or_lost(), torch.no_grad():
             dist.all_reduce(gathered.flat)
         return nullcontext(gathered)
 
     @torch.no_grad()
     def add_up(self, sums: Sequence[Tensor]) -> None:
         """See `Exchange`."""
-        with _peers():
+        with _or_lost():
             for one in sums:
                 dist.all_reduce(one)
 
     @torch.no_grad()
     def take_from_first(self, tensors: Sequence[Tensor]) -> None:
         """See `Exchange`."""
-        with _peers():
+        with _or_lost():
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
@@ -110,7 +110,7 @@ class Replicas:
         """See `Exchange`; waits for the device."""
         own = fingerprint(gaussians)
         all_ = [torch.zeros_like(own) for _ in range(self.size)]
-        with _peers():
+        with _or_lost():
             dist.all_gather(all_, own)
         prints = torch.stack(all_).tolist()
         other = next((rank for rank, one in enumerate(prints) if one != prints[0]), None)
@@ -142,7 +142,7 @@ def fingerprint(gaussians: Gaussians) -> Tensor:
 
 
 @contextmanager
-def _peers() -> Iterator[None]:
+def _or_lost() -> Iterator[None]:
     """Collectives fail where a peer is gone; what else they may fail of is rare, and as final."""
     try:
         yield

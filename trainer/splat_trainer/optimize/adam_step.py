@@ -156,10 +156,7 @@ def check_fused(
     def draw() -> list[Tensor]:
         return [torch.randn(shape, generator=generator).to(device) for shape in shapes]
 
-    steps = float(torch.randint(1, 5000, (), generator=generator))
-    rates = torch.rand(RATES, generator=generator) * 0.9 + 0.05
-    rates[FIRST_SHARE:] = torch.tensor([1 - 0.9**steps, 1 - 0.999**steps, steps])
-    rates = rates.to(device)
+    rates = drawn_rates(generator).to(device)
     leaves, gradients, first = draw(), draw(), draw()
     second = [one.square() for one in draw()]
     visible = leaves[3] > 0 if visible_only else None
@@ -174,3 +171,11 @@ def check_fused(
         )
         results.append([torch.cat([one.flatten() for one in kind]) for kind in state])
     agree(results[0], results[1], relative=1e-5)
+
+
+def drawn_rates(generator: torch.Generator) -> Tensor:
+    """Rates [RATES] at random, as after some steps with betas of 0.9 and 0.999: for checks."""
+    steps = float(torch.randint(1, 5000, (), generator=generator))
+    rates = torch.rand(RATES, generator=generator) * 0.9 + 0.05
+    rates[FIRST_SHARE:] = torch.tensor([1 - 0.9**steps, 1 - 0.999**steps, steps])
+    return rates

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from splat_trainer.kernels.self_check import agree, use_if_right
-from splat_trainer.optimize.adam_step import FIRST_SHARE, RATES, step_all
+from splat_trainer.optimize.adam_step import drawn_rates, step_all
 from splat_trainer.optimize.gathered import Gathered, floats_for, gather, gradient_shapes
 
 
@@ -100,10 +100,7 @@ def check_fused(
     summed = scattered.whole()
     agree([*summed.gradients, summed.times_seen], [*whole, seen], relative=1e-6)
 
-    steps = float(torch.randint(1, 5000, (), generator=generator))
-    rates = torch.rand(RATES, generator=generator) * 0.9 + 0.05
-    rates[FIRST_SHARE:] = torch.tensor([1 - 0.9**steps, 1 - 0.999**steps, steps])
-    rates = rates.to(device)
+    rates = drawn_rates(generator).to(device)
     leaves, first = draw(), draw()
     second = [one.square() for one in draw()]
     for visible_only in (False, True):

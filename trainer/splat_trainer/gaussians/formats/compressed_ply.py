@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from splat_trainer.gaussians.formats.morton import morton_order
 from splat_trainer.gaussians.formats.splat_file import SplatWritten, blocks, write_splat_file
 from splat_trainer.gaussians.gaussians import Gaussians
+from splat_trainer.gaussians.morton import morton_order
 from splat_trainer.gaussians.spherical_harmonics import C0
 
 Values = NDArray[np.float64]
