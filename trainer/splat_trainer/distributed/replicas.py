@@ -59,7 +59,7 @@ def join(rank: Rank) -> None:
 class Replicas:
     """See `Exchange`. The replicas begin alike and add up all that moves them, so they stay so.
 
-    On GPUs that can they read each other's memory (`peers.py`), else there is an all-reduce. Either
+    GPUs that can read each other's memory do so (`peers.py`); the others have an all-reduce. Either
     gives every rank the same bits; what follows on each is the same work on GPUs of one kind.
     `compare` proves it.
     """
