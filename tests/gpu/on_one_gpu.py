@@ -3,7 +3,8 @@
     python -m tests.gpu.on_one_gpu train --gpus 2 ...
 
 NCCL refuses ranks that share a GPU of one host. Told that each is on a host of its own, which
-NCCL_HOSTID is for, it has them exchange through sockets: the same collectives, only slower.
+NCCL_HOSTID is for, it has them exchange through sockets: the same collectives, only slower. What
+they gather they read in each other's memory, as on two.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""One scene on two GPUs, over NCCL; on a machine with one, both ranks take that."""
+"""One scene on two GPUs; on a machine with one, both ranks take that."""
 
 import json
 import os
