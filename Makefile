@@ -105,7 +105,7 @@ demo-down: venv ## Remove the demo's cluster
 .PHONY: gpu-pack gpu-demo gpu-scenes
 gpu-pack: venv ## Pack into .gpu/ what the GPU machine cannot fetch
 	PATH=$(dir $(UV)):$$PATH $(BIN)/python -m deploy.demo.gpu pack
-gpu-demo: ## The demo on that machine: CAPTURE=folder, ITERATIONS=7000
+gpu-demo: ## The demo on that machine: CAPTURE=folder, GPUS=2, ITERATIONS=7000
 	deploy/demo/gpu/run.sh
 gpu-scenes: ## There too: a training suspended, killed and starved of memory, told with figures
 	deploy/demo/gpu/run.sh scenes

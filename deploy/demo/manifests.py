@@ -22,7 +22,7 @@ DEMO_LABEL = {"app.kubernetes.io/part-of": "splat-demo"}
 class TrainingRequest:
     """What the user of the demo may choose, and what the machine needs."""
 
-    iterations: int
+    iterations: int | None
     max_side: int | None
     max_gaussians: int | None
     gpus: int
@@ -63,7 +63,9 @@ def splat_training(
     request: TrainingRequest, name: str = TRAINING, output: str = "output", **spec: Any
 ) -> Manifest:
     """The SplatTraining that the demo follows; keywords are further fields of its spec."""
-    training: dict[str, Any] = {"iterations": request.iterations}
+    training: dict[str, Any] = {}
+    if request.iterations is not None:
+        training["iterations"] = request.iterations
     if request.max_side is not None:
         training["maxSide"] = request.max_side
     if request.max_gaussians is not None:

@@ -21,6 +21,8 @@ from tests.cluster.layout import Layout, cache_root
 from tests.cluster.loading import load_image
 
 KERNELS_IN_IMAGE = {"kernelCache.inImage": True}
+SCENES_ITERATIONS = 7000
+"""Of each training of the scenes, unless ITERATIONS says another number."""
 
 
 def main() -> int:
@@ -42,17 +44,19 @@ def main() -> int:
 
 def _up(arguments: argparse.Namespace, stages: Stages) -> None:
     kube, images = _machine(arguments.folder, stages)
+    scenes = arguments.command == "scenes"
+    steps = arguments.iterations or SCENES_ITERATIONS
     request = TrainingRequest(
-        iterations=arguments.iterations,
+        iterations=steps if scenes else arguments.iterations,
         max_side=None,
         max_gaussians=None,
-        gpus=1,
-        cpu="4",
+        gpus=arguments.gpus,
+        cpu=str(4 * arguments.gpus),
         memory="24Gi",
     )
-    if arguments.command == "scenes":
+    if scenes:
         prepare(kube, images, arguments.capture, stages, KERNELS_IN_IMAGE)
-        play(kube, request, stages, arguments.output)
+        play(kube, request, steps, stages, arguments.output)
     else:
         tell(
             kube,
@@ -74,12 +78,14 @@ def _machine(packed: Path, stages: Stages) -> tuple[Kube, Images]:
     with stages.stage("Unpacking the cluster's tools"):
         tools = _unpack(packed / "cluster.tar.xz", scratch / "tools")
     kube = own_cluster.bring_up(stages, tools)
-    with stages.stage("gsplat's kernels, compiled here unless they were"):
-        library = kernels.compile_kernels(scratch / "extensions" / "gsplat_cuda")
+    with stages.stage("CUDA kernels, compiled here unless they were"):
+        compiled = kernels.compile_kernels(
+            Path(os.environ.get("SPLAT_KERNELS_DIR") or scratch / "kernels")
+        )
     archive = scratch / "images.tar"
     if not archive.exists():
         with stages.stage("Images of operator and trainer, from this machine's PyTorch"):
-            write_images(archive, packed / "site", library)
+            write_images(archive, packed / "site", compiled)
     with stages.stage("Loading the images into containerd"):
         loaded = load_image(Layout.of(own_cluster.NAME), archive)
         server = _unpack_file(packed / "s3-server.tar.xz", scratch / "s3-server.tar")
@@ -127,7 +133,16 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
                 help="folder with images/ and sparse/ (CAPTURE)",
             )
             command.add_argument(
-                "--iterations", type=int, default=int(environ.get("ITERATIONS") or 7000)
+                "--iterations",
+                type=int,
+                default=int(environ.get("ITERATIONS") or 0) or None,
+                help="training steps (ITERATIONS); the preset's own, and 7000 in scenes",
+            )
+            command.add_argument(
+                "--gpus",
+                type=int,
+                default=int(environ.get("GPUS") or 1),
+                help="GPUs of each training (GPUS)",
             )
             command.add_argument("--output", type=Path, default=REPOSITORY / "demo-output")
     return parser

@@ -1,4 +1,4 @@
-"""gsplat's kernels on the GPU machine: compiled once, then put into the trainer's image."""
+"""The trainer's CUDA kernels on the GPU machine, by the command that fills a kernel cache."""
 
 import os
 import subprocess
@@ -7,20 +7,26 @@ from pathlib import Path
 
 from deploy.demo.stages import DemoError
 
-LIBRARY = "gsplat_cuda.so"
 FOLDER_IN_IMAGE = "/opt/splat/kernels"
 
+_ARCHITECTURE = "import torch; print('%d.%d' % torch.cuda.get_device_capability())"
 
-def compile_kernels(folder: Path) -> Path:
-    """Compile the kernels with this machine's nvcc, unless `folder` holds them already."""
-    library = folder / LIBRARY
-    if not library.exists():
-        environment = {**os.environ, "TORCH_EXTENSIONS_DIR": str(folder.parent)}
-        # gsplat compiles when its backend is imported; its folder is always gsplat_cuda.
-        command = [sys.executable, "-c", "import gsplat.cuda._backend"]
-        finished = subprocess.run(
-            command, env=environment, check=False, capture_output=True, text=True
-        )
-        if not library.exists():
-            raise DemoError(f"gsplat's kernels did not compile:\n{finished.stderr[-2000:]}")
-    return library
+
+def compile_kernels(cache: Path) -> Path:
+    """Compile the kernels with this machine's nvcc, unless `cache` holds them; gives `cache`."""
+    architecture = _said([sys.executable, "-c", _ARCHITECTURE]).strip()
+    _said(
+        [
+            *(sys.executable, "-m", "splat_trainer.cli", "kernels", "build"),
+            *("--cache", str(cache), "--architectures", architecture),
+        ]
+    )
+    return cache
+
+
+def _said(command: list[str]) -> str:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    finished = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    if finished.returncode:
+        raise DemoError(f"the kernels did not compile:\n{finished.stderr[-2000:]}")
+    return finished.stdout

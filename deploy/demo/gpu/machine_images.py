@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from deploy.demo.gpu.docker_archive import Image, write_archive
-from deploy.demo.gpu.kernels import FOLDER_IN_IMAGE, LIBRARY
+from deploy.demo.gpu.kernels import FOLDER_IN_IMAGE
 from deploy.demo.gpu.machine_layer import write_base_layer
 
 OPERATOR = "splat.test/gpu-operator:1"
@@ -22,7 +22,7 @@ def write_images(archive: Path, site: Path, kernels: Path) -> None:
     with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
         base, own = Path(scratch) / "base.tar", Path(scratch) / "own.tar"
         write_base_layer(base, DISTRIBUTIONS)
-        _write_own_layer(own, site, kernels, Path(scratch) / "root")
+        write_own_layer(own, site, kernels, Path(scratch) / "root")
         environment = {
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
             "PYTHONPATH": "/opt/splat/site",
@@ -47,11 +47,12 @@ def _entry_point(module: str) -> tuple[str, ...]:
     return ("python3", "-c", f"import sys; from {module} import main; sys.exit(main())")
 
 
-def _write_own_layer(layer: Path, site: Path, kernels: Path, root: Path) -> None:
-    folder = root / FOLDER_IN_IMAGE.lstrip("/")
-    folder.mkdir(parents=True)
+def write_own_layer(layer: Path, site: Path, kernels: Path, root: Path) -> None:
+    """Write packages and the builds of a kernel cache, laid out in `root` before."""
     shutil.copytree(site, root / "opt/splat/site")
-    shutil.copy(kernels, folder / LIBRARY)
+    # Without leases and leftovers of builders, whose names begin with a dot.
+    hidden = shutil.ignore_patterns(".*")
+    shutil.copytree(kernels, root / FOLDER_IN_IMAGE.lstrip("/"), ignore=hidden)
     for name in ("tmp", "proc", "sys", "dev", "run", "var/run", "data", "output", "root"):
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "tmp").chmod(0o1777)

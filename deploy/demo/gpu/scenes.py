@@ -43,14 +43,18 @@ sys.stdin.read()
 """
 
 
-def play(kube: Kube, request: TrainingRequest, stages: Stages, output: Path) -> None:
-    """Play all scenes; figures go to `output`/scenes.json. DemoError where one goes wrong."""
+def play(kube: Kube, request: TrainingRequest, steps: int, stages: Stages, output: Path) -> None:
+    """Play all scenes, of trainings of so many steps; figures go to `output`/scenes.json.
+
+    Raises:
+        DemoError: one of them goes wrong.
+    """
     figures: dict[str, Any] = {}
     with stages.stage("A training left alone"):
         uncut = _result(_train(kube, request, "uncut"))
         figures["uncut"] = uncut
     with stages.stage("Another, suspended in its middle, resumed, then killed with SIGKILL"):
-        figures["cut"] = cut = _cut(kube, request)
+        figures["cut"] = cut = _cut(kube, request, steps)
     lost = float(uncut["psnr"]) - float(cut["psnr"])
     figures["decibelsLost"] = round(lost, 2)
     with stages.stage("A third, on a GPU that is nearly full"):
@@ -62,8 +66,8 @@ def play(kube: Kube, request: TrainingRequest, stages: Stages, output: Path) -> 
         raise DemoError(f"the interrupted training ended {abs(lost):.2f} dB from the other")
 
 
-def _cut(kube: Kube, request: TrainingRequest) -> dict[str, Any]:
-    name, steps = "cut", request.iterations
+def _cut(kube: Kube, request: TrainingRequest, steps: int) -> dict[str, Any]:
+    name = "cut"
     kube.apply(_manifest(request, name))
     _wait(kube, name, "a third done", lambda status: _iteration(status) >= steps // 3)
     asked = time.monotonic()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.demo.gpu.docker_archive import Image, write_archive
+from deploy.demo.gpu.machine_images import write_own_layer
 from deploy.demo.gpu.machine_layer import required_distributions
 
 
@@ -85,6 +86,27 @@ def test_an_archive_names_each_image_its_entry_point_and_layers_stored_once(
                 for layer in entry["Layers"]
             ]
             assert config["rootfs"]["diff_ids"] == digests
+
+
+def test_the_image_has_every_build_of_the_kernel_cache_and_nothing_of_its_builders(
+    tmp_path: Path,
+) -> None:
+    site, cache = tmp_path / "site", tmp_path / "kernels"
+    (site / "splat_trainer").mkdir(parents=True)
+    (site / "splat_trainer/__init__.py").touch()
+    for file in ("gsplat-1/manifest.json", "gsplat-1/gsplat_cuda.so", "triton-1/triton.zip"):
+        (cache / file).parent.mkdir(parents=True, exist_ok=True)
+        (cache / file).touch()
+    (cache / ".lease-gsplat-1.1").touch()
+    write_own_layer(tmp_path / "own.tar", site, cache, tmp_path / "root")
+    with tarfile.open(tmp_path / "own.tar") as layer:
+        files = {member.name for member in layer if member.isfile()}
+    assert files == {
+        "opt/splat/site/splat_trainer/__init__.py",
+        "opt/splat/kernels/gsplat-1/manifest.json",
+        "opt/splat/kernels/gsplat-1/gsplat_cuda.so",
+        "opt/splat/kernels/triton-1/triton.zip",
+    }
 
 
 def _content(archive: tarfile.TarFile, name: str) -> bytes:

@@ -4,9 +4,14 @@ from deploy.demo.manifests import NAMESPACE, TrainingRequest, namespace, splat_t
 from splat_operator.api import SplatTrainingSpec
 
 
-def _request(gpus: int, max_side: int | None) -> TrainingRequest:
+def _request(gpus: int, max_side: int | None, iterations: int | None = 300) -> TrainingRequest:
     return TrainingRequest(
-        iterations=300, max_side=max_side, max_gaussians=None, gpus=gpus, cpu="1", memory="6Gi"
+        iterations=iterations,
+        max_side=max_side,
+        max_gaussians=None,
+        gpus=gpus,
+        cpu="1",
+        memory="6Gi",
     )
 
 
@@ -20,6 +25,9 @@ def test_the_training_is_one_that_the_operator_understands() -> None:
 
 
 def test_what_the_user_did_not_choose_is_left_to_the_trainer() -> None:
+    manifest = splat_training(_request(gpus=0, max_side=None, iterations=None))
+    assert manifest["spec"]["training"] == {}
+    assert SplatTrainingSpec.model_validate(manifest["spec"]).training.iterations == 18_000
     manifest = splat_training(_request(gpus=0, max_side=None))
     assert manifest["spec"]["training"] == {"iterations": 300}
 
