@@ -108,7 +108,8 @@ def test_gpus_that_trained_together_are_counted(tmp_path: Path) -> None:
     assert "NVIDIA H200" in Tags(render_page(runs.run(tmp_path))).text
     assert "× NVIDIA" not in Tags(render_page(runs.run(tmp_path))).text
     run = runs.run(tmp_path, metrics=runs.metrics(gpus=4))
-    assert "4 × NVIDIA H200" in Tags(render_page(run)).text
+    assert "on 4 × NVIDIA H200" in Tags(render_page(run)).text  # the header
+    assert Tags(render_page(run)).text.count("4 × NVIDIA H200") == 2  # and the facts
 
 
 def test_a_curve_is_drawn_for_loss_psnr_and_gaussians(tmp_path: Path) -> None:

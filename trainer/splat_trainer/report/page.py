@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 
 from splat_trainer.report.curves import Curve, draw
-from splat_trainer.report.metrics import Seconds
+from splat_trainer.report.metrics import Metrics, Seconds
 from splat_trainer.report.previews import Preview
 from splat_trainer.report.run import RunReport
 
@@ -21,6 +21,7 @@ def render_page(run: RunReport) -> str:
     return template.render(
         run=run,
         metrics=run.metrics,
+        trained_on=_gpus(run.metrics) or run.metrics.machine.cpu,
         tiles=_tiles(run),
         charts=[(curve, svg) for curve in _curves(run) if (svg := draw(curve))],
         previews=[_preview(run, preview) for preview in run.previews],
@@ -102,10 +103,10 @@ def _shares(seconds: Seconds) -> list[tuple[str, float, float]]:
     return [(name, value, 100 * value / total) for name, value in spent.items()]
 
 
-def _gpu(count: int, name: str | None) -> str:
-    if name is None:
-        return "none, trained on the CPU"
-    return f"{count} × {name}" if count > 1 else name
+def _gpus(metrics: Metrics) -> str | None:
+    """The GPUs that trained together, which are all of one kind; None on the CPU."""
+    name = metrics.machine.gpu
+    return f"{metrics.gpus} × {name}" if name and metrics.gpus > 1 else name
 
 
 def _facts(run: RunReport) -> list[tuple[str, str]]:
@@ -116,7 +117,7 @@ def _facts(run: RunReport) -> list[tuple[str, str]]:
         ("Views", f"{capture.train_views} trained on, {capture.test_views} held out"),
         ("Image size", f"{capture.width} × {capture.height}"),
         ("Sparse points", f"{capture.points:,}"),
-        ("GPU", _gpu(metrics.gpus, machine.gpu)),
+        ("GPU", _gpus(metrics) or "none, trained on the CPU"),
         ("CPU", f"{machine.cpu}, {machine.cpus} usable"),
         ("Memory", f"{machine.memory_bytes / 2**30:.1f} GiB"),
         ("Peak host memory", f"{metrics.peak_host_memory_bytes / 2**30:.2f} GiB"),
