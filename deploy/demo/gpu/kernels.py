@@ -7,8 +7,6 @@ from pathlib import Path
 
 from deploy.demo.stages import DemoError
 
-FOLDER_IN_IMAGE = "/opt/splat/kernels"
-
 _ARCHITECTURE = "import torch; print('%d.%d' % torch.cuda.get_device_capability())"
 
 

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from deploy.demo.gpu.docker_archive import Image, write_archive
-from deploy.demo.gpu.kernels import FOLDER_IN_IMAGE
 from deploy.demo.gpu.machine_layer import write_base_layer
+from splat_trainer.kernels.places import image_store
 
 OPERATOR = "splat.test/gpu-operator:1"
 TRAINER = "splat.test/gpu-trainer:1"
@@ -30,7 +30,6 @@ def write_images(archive: Path, site: Path, kernels: Path) -> None:
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": "/tmp",  # noqa: S108 - a volume of the pod's
             "LD_LIBRARY_PATH": DRIVER_LIBRARIES,
-            "SPLAT_KERNELS_DIR": FOLDER_IN_IMAGE,
         }
         images = [
             Image(reference, (base, own), _entry_point(module), environment, "10001:10001")
@@ -52,7 +51,8 @@ def write_own_layer(layer: Path, site: Path, kernels: Path, root: Path) -> None:
     shutil.copytree(site, root / "opt/splat/site")
     # Without leases and leftovers of builders, whose names begin with a dot.
     hidden = shutil.ignore_patterns(".*")
-    shutil.copytree(kernels, root / FOLDER_IN_IMAGE.lstrip("/"), ignore=hidden)
+    in_image = root / image_store().relative_to("/")  # the image's Python is this one
+    shutil.copytree(kernels, in_image, ignore=hidden)
     for name in ("tmp", "proc", "sys", "dev", "run", "var/run", "data", "output", "root"):
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "tmp").chmod(0o1777)

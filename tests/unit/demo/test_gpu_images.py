@@ -99,13 +99,14 @@ def test_the_image_has_every_build_of_the_kernel_cache_and_nothing_of_its_builde
         (cache / file).touch()
     (cache / ".lease-gsplat-1.1").touch()
     write_own_layer(tmp_path / "own.tar", site, cache, tmp_path / "root")
+    prefix = sys.prefix.lstrip("/")
     with tarfile.open(tmp_path / "own.tar") as layer:
         files = {member.name for member in layer if member.isfile()}
     assert files == {
         "opt/splat/site/splat_trainer/__init__.py",
-        "opt/splat/kernels/gsplat-1/manifest.json",
-        "opt/splat/kernels/gsplat-1/gsplat_cuda.so",
-        "opt/splat/kernels/triton-1/triton.zip",
+        f"{prefix}/kernels/gsplat-1/manifest.json",
+        f"{prefix}/kernels/gsplat-1/gsplat_cuda.so",
+        f"{prefix}/kernels/triton-1/triton.zip",
     }
 
 
