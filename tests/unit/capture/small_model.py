@@ -1,5 +1,6 @@
 """A tiny, valid COLMAP model and capture, to be broken in tests."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +67,13 @@ def write_small_capture(folder: Path, **model: object) -> Path:
         pixels = draw.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / "images" / f"{i}.png")
     return folder
+
+
+def write_capture_at(folder: Path, offset: tuple[float, float, float]) -> Path:
+    """Write the small capture moved away from its frame's origin."""
+    images = []
+    for image in map(posed, range(1, IMAGES + 1)):
+        tvec = tuple(np.subtract(image.tvec, offset).tolist())  # cameras look along the axes
+        images.append(replace(image, tvec=tvec))
+    sparse = replace(points(), xyz=points().xyz + offset)
+    return write_small_capture(folder, images=tuple(images), sparse=sparse)

@@ -11,7 +11,13 @@ from splat_trainer.capture.camera import MODEL_BY_NAME
 from splat_trainer.capture.inspect import inspect_capture
 from splat_trainer.contract import TrainerError
 from tests.unit.capture.real import real
-from tests.unit.capture.small_model import CAMERA, points, posed, write_small_capture
+from tests.unit.capture.small_model import (
+    CAMERA,
+    points,
+    posed,
+    write_capture_at,
+    write_small_capture,
+)
 
 
 def problems(folder: Path) -> str:
@@ -64,6 +70,19 @@ def test_masks_are_counted(tmp_path: Path) -> None:
     report = inspect_capture(folder)
     assert report.mask_folder == str(folder / "masks")
     assert report.masked_images == 1
+
+
+def test_images_that_their_masks_hide_whole_are_told(tmp_path: Path) -> None:
+    folder = write_small_capture(tmp_path)
+    (folder / "masks").mkdir()
+    Image.fromarray(np.zeros((24, 32), np.uint8)).save(folder / "masks" / "1.png")
+    assert "1 of 3 images ('1.png') are hidden whole by their masks" in problems(folder)
+
+
+def test_a_capture_too_far_from_its_origin_is_told(tmp_path: Path) -> None:
+    assert "far from its origin" not in problems(write_small_capture(tmp_path / "near"))
+    far = write_capture_at(tmp_path / "far", (500_000.0, 4_649_776.0, 120.0))
+    assert "set frame to normalized" in problems(far)
 
 
 def test_a_poor_reconstruction_is_told(tmp_path: Path) -> None:

@@ -143,6 +143,28 @@ def test_nested_names_and_masks_reach_the_views(tmp_path: Path) -> None:
     assert scene.train_views[0].mask is None
 
 
+def masked_whole(folder: Path, *names: str) -> Path:
+    (folder / "masks").mkdir(exist_ok=True)
+    for name in names:
+        Image.fromarray(np.zeros((24, 32), np.uint8)).save(folder / "masks" / name)
+    return folder
+
+
+def test_an_image_that_its_mask_hides_whole_is_left_out_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its PSNR would be that of nothing: none, or without end."""
+    folder = masked_whole(write_small_capture(tmp_path), "1.png")
+    scene = load_scene(folder, TrainConfig())
+    assert names(scene) == (["3.png"], ["2.png"])
+    assert "1 of 3 images, '1.png' first, are hidden whole by their masks" in caplog.text
+
+
+def test_masks_that_hide_all_images_leave_nothing_to_train_on(tmp_path: Path) -> None:
+    folder = masked_whole(write_small_capture(tmp_path), "1.png", "2.png", "3.png")
+    assert "0 usable images" in fault(folder).message
+
+
 def test_a_missing_image_is_named_and_what_to_do(tmp_path: Path) -> None:
     folder = write_small_capture(tmp_path)
     (folder / "images" / "2.png").unlink()

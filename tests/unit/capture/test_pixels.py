@@ -87,6 +87,28 @@ def test_a_drawn_mask_and_alpha_both_hide(tmp_path: Path) -> None:
     assert photo.mask.sum() == 5 * 7
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_a_mask_drawn_in_black_and_white_hides_in_every_mode(mode: str, tmp_path: Path) -> None:
+    drawn = np.zeros((6, 8), np.uint8)
+    drawn[:, 4:] = 255
+    path = tmp_path / "mask.png"
+    Image.fromarray(drawn).convert(mode).save(path)  # an alpha that this adds hides nothing
+    photo = read_photo(save(tmp_path, noise(6, 8)), path, camera(8, 6))
+    assert photo.mask is not None
+    assert np.array_equal(photo.mask, drawn > 0)
+
+
+def test_a_mask_that_was_cut_out_hides_where_it_is_transparent(tmp_path: Path) -> None:
+    cut_out = noise(6, 8, 4)
+    cut_out[..., 3] = 255
+    cut_out[:2, :, 3] = 0
+    cut_out[4, :, :3] = 0  # black things count, too
+    mask = save(tmp_path, cut_out, "mask.png")
+    photo = read_photo(save(tmp_path, noise(6, 8)), mask, camera(8, 6))
+    assert photo.mask is not None
+    assert np.array_equal(photo.mask, cut_out[..., 3] > 0)
+
+
 def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:
     mask = save(tmp_path, np.zeros((3, 4), np.uint8), "mask.png")
     said = fault(save(tmp_path, noise(6, 8)), mask)

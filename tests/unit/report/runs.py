@@ -54,6 +54,7 @@ def metrics(**changes: Any) -> Metrics:
             points=66_624,
             width=800,
             height=533,
+            normalized_from_capture=((1.0, 0, 0, 0), (0, 1.0, 0, 0), (0, 0, 1.0, 0), (0, 0, 0, 1)),
         ),
         "machine": Machine(
             gpu="NVIDIA H200", cpu="Xeon", cpus=16, memory_bytes=1 << 37, system="Linux 6.1 x86_64"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splat_trainer.report.metrics import CaptureFacts, ViewScore
+from splat_trainer.report.metrics import ViewScore
 from splat_trainer.report.page import render_page
 from splat_trainer.report.run import RunReport, Setting
 from tests.unit.report import runs
@@ -56,7 +56,7 @@ def test_the_page_forbids_every_script_but_its_own(tmp_path: Path) -> None:
 
 
 def test_hostile_names_are_shown_and_not_obeyed(tmp_path: Path) -> None:
-    capture = CaptureFacts(source=EVIL, train_views=1, test_views=1, points=4, width=64, height=48)
+    capture = runs.metrics().capture.model_copy(update={"source": EVIL})
     run = runs.run(
         tmp_path,
         title=EVIL,

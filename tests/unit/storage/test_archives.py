@@ -22,10 +22,10 @@ FILES = {"sparse/0/cameras.bin": b"cameras", "images/a.png": b"pixels" * 1000}
 SUFFIXES = ("zip", "tar", "tar.gz", "tgz")
 
 
-def packed(path: Path, files: dict[str, bytes]) -> Path:
+def packed(path: Path, files: dict[str, bytes], zip_by: int = zipfile.ZIP_DEFLATED) -> Path:
     """Pack files as the suffix of `path` says."""
     if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(path, "w", zip_by) as archive:
             for name, data in files.items():
                 archive.writestr(name, data)
     else:
@@ -82,6 +82,54 @@ def test_a_folder_packed_by_tar_with_dots_comes_out(tmp_path: Path) -> None:
         archive.add(tmp_path / "scene", arcname=".")
     folder = fetch_capture(str(tmp_path / "a.tar"), tmp_path / "scratch")
     assert contents(folder) == {"images/a.png": b"pixels"}
+
+
+def test_names_that_zip_wrote_in_utf_8_without_saying_so_come_out(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.zip", {"images/vué_1.png": b"pixels"})
+    # Info-ZIP on Linux leaves out the flag (bit 11) that Python sets, in both of its headers.
+    data = archive.read_bytes()
+    for signature, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        start = data.index(signature) + at
+        flags = struct.unpack_from("<H", data, start)[0]
+        assert flags & 0x800
+        data = data[:start] + struct.pack("<H", flags & ~0x800) + data[start + 2 :]
+    archive.write_bytes(data)
+    unpack(archive, tmp_path / "into")
+    assert contents(tmp_path / "into") == {"images/vué_1.png": b"pixels"}
+
+
+def test_names_that_are_no_utf_8_come_out_as_old_programs_wrote_them(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.zip", {"images/x.png": b"pixels"})
+    archive.write_bytes(archive.read_bytes().replace(b"images/x", b"images/\x82"))
+    unpack(archive, tmp_path / "into")
+    assert contents(tmp_path / "into") == {"images/é.png": b"pixels"}  # code page 437
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_macos_packs_beside_a_folder_hides_it_not(suffix: str, tmp_path: Path) -> None:
+    files = {f"cap/{name}": data for name, data in FILES.items()}
+    archive = packed(tmp_path / f"a.{suffix}", {"._cap": b"attributes", **files})
+    folder = fetch_capture(str(archive), tmp_path / "scratch")
+    assert contents(folder) == FILES
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_name_that_no_disk_can_have_is_the_archives_fault(suffix: str, tmp_path: Path) -> None:
+    archive = packed(tmp_path / f"a.{suffix}", {"images/" + "x" * 300 + ".png": b"pixels"})
+    assert "too long a name" in refused(archive)
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_damaged_member_is_the_archives_fault(method: int, tmp_path: Path) -> None:
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w", method) as opened:
+        opened.writestr("images/a.png", os.urandom(4000))
+    data = bytearray(archive.read_bytes())
+    data[100:1000] = bytes(900)
+    archive.write_bytes(data)
+    assert "damaged" in refused(archive)
 
 
 def test_names_with_backslashes_from_windows_become_folders(tmp_path: Path) -> None:
@@ -238,16 +286,18 @@ def test_an_archive_cut_at_any_tenth_is_refused(suffix: str, tenth: int, tmp_pat
 
 @given(
     suffix=st.sampled_from(SUFFIXES),
+    zip_by=st.sampled_from([zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]),
     changes=st.lists(st.tuples(st.integers(0), st.binary(min_size=1, max_size=8)), max_size=5),
 )
 @settings(max_examples=150)
 def test_any_damage_to_an_archive_is_survived_or_refused(
     suffix: str,
+    zip_by: int,
     changes: list[tuple[int, bytes]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("damaged")
-    archive = packed(folder / f"a.{suffix}", FILES)
+    archive = packed(folder / f"a.{suffix}", FILES, zip_by)
     data = bytearray(archive.read_bytes())
     for at, patch in changes:
         start = at % len(data)

@@ -1,12 +1,15 @@
 """Captures in folders, outputs in folders."""
 
+import errno
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from splat_trainer.contract import Reason, TrainerError
 from splat_trainer.storage import fetch_capture, open_output
+from splat_trainer.storage.fault import local_fault
 from splat_trainer.storage.local import copy_atomically
 from tests.unit.unprivileged import unprivileged
 
@@ -122,6 +125,24 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(place: str) -> None:
     with pytest.raises(TrainerError, match="cannot write") as caught:
         open_output(place)
     assert caught.value.exit_code.value in (66, 78)
+
+
+@pytest.mark.parametrize(
+    ("doing", "reason"),
+    [
+        ("read", Reason.CAPTURE_NOT_FOUND),
+        ("unpack", Reason.CAPTURE_NOT_FOUND),
+        ("write", Reason.INVALID_CONFIGURATION),
+        ("remove", Reason.INVALID_CONFIGURATION),
+    ],
+)
+def test_what_is_not_there_is_blamed_on_the_capture_only_where_it_is_read(
+    doing: str, reason: Reason, tmp_path: Path
+) -> None:
+    missing = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    fault = local_fault(missing, doing, tmp_path / "nowhere" / "x.spz")
+    assert fault.reason is reason
+    assert f"cannot {doing} {tmp_path}/nowhere/x.spz" in fault.message
 
 
 def test_a_folder_without_permission_is_denied(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Says what a capture holds, and what is wrong with it."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from splat_trainer.capture.fit_lens import fit_lens
 from splat_trainer.capture.folders import IMAGE_SUFFIXES, CaptureFolders, find_folders
 from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.pixels import Photo, read_photo
+from splat_trainer.capture.precision import MOST_PIXELS, far_away, model_pixels_apart
 from splat_trainer.capture.sources import Source, find_sources, read_all, stored_size
 from splat_trainer.capture.undistort import undistorted_camera
 from splat_trainer.contract import TrainerError
@@ -69,7 +72,7 @@ def inspect_capture(folder: Path) -> CaptureReport:
     sources, absent = find_sources(model, folders)
     sizes = [stored_size(source) for source in sources]
     photos, failures = read_all(sources, sizes, _measure)
-    pixels = [height * width for height, width, _ in photos]
+    pixels = [photo.height * photo.width for photo in photos]
     errors = model.points.errors[model.points.errors >= 0]
     cameras, camera_problems = _summarize(model)
     return CaptureReport(
@@ -79,8 +82,8 @@ def inspect_capture(folder: Path) -> CaptureReport:
         mask_folder=None if folders.masks is None else str(folders.masks),
         images=len(model.images),
         readable_images=len(photos),
-        masked_images=sum(masked for _, _, masked in photos),
-        image_sizes=dict(Counter(f"{width}x{height}" for height, width, _ in photos)),
+        masked_images=sum(photo.counting < 1 for photo in photos),
+        image_sizes=dict(Counter(f"{photo.width}x{photo.height}" for photo in photos)),
         cameras=cameras,
         points=len(model.points),
         mean_track_length=float(np.mean(model.points.track_lengths)),
@@ -90,6 +93,7 @@ def inspect_capture(folder: Path) -> CaptureReport:
         largest_pixels=max(pixels, default=0),
         problems=(
             *_image_problems(model, folders, absent, failures),
+            *_mask_problems(photos),
             *camera_problems,
             *_model_problems(model, errors),
         ),
@@ -108,9 +112,21 @@ def _lens(model: ColmapModel) -> str | None:
     )
 
 
-def _measure(source: Source) -> tuple[int, int, bool]:
+@dataclass(frozen=True)
+class _Measured:
+    """An image, of whose pixels the share `counting` is not masked out."""
+
+    name: str
+    height: int
+    width: int
+    counting: float
+
+
+def _measure(source: Source) -> _Measured:
     photo: Photo = read_photo(source.path, source.mask, source.camera)
-    return photo.rgb.shape[0], photo.rgb.shape[1], photo.mask is not None
+    height, width = photo.rgb.shape[:2]
+    counting = 1.0 if photo.mask is None else float(photo.mask.mean())
+    return _Measured(source.image.name, height, width, counting)
 
 
 def _summarize(model: ColmapModel) -> tuple[tuple[CameraSummary, ...], list[str]]:
@@ -163,6 +179,11 @@ def _image_problems(
     return problems
 
 
+def _mask_problems(photos: Sequence[_Measured]) -> list[str]:
+    hidden = [photo.name for photo in photos if photo.counting == 0]
+    return [f"{_some(hidden, len(photos))} are hidden whole by their masks"] if hidden else []
+
+
 def _model_problems(model: ColmapModel, errors: NDArray[np.float64]) -> list[str]:
     problems = []
     if len(model.points) < FEW_POINTS:
@@ -172,6 +193,8 @@ def _model_problems(model: ColmapModel, errors: NDArray[np.float64]) -> list[str
             f"the mean reprojection error is {np.mean(errors):.2f} pixels: adjust the model "
             "(colmap bundle_adjuster), with a camera model that fits the lens"
         )
+    if (apart := model_pixels_apart(model)) > MOST_PIXELS:
+        problems.append(far_away(apart))
     if model.folder.name == "0":
         others = [path.name for path in sorted(model.folder.parent.iterdir()) if path.is_dir()]
         others = [name for name in others if name != "0" and name.isdigit()]

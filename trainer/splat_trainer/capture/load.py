@@ -123,11 +123,25 @@ def _read_views(sources: Sequence[Source], config: TrainConfig) -> list[View]:
     if failures and not (config.allow_missing_images and forgivable and views):
         more = f" (and so are {len(failures) - 1} more)" if len(failures) > 1 else ""
         raise TrainerError(failures[0].reason, failures[0].message + more)
+    views = _without_hidden(views)
     if len(views) < 2:
         raise invalid(
-            f"{sources[0].path.parent} has 1 usable image with a pose: at least 2 are needed"
+            f"{sources[0].path.parent} has {len(views)} usable "
+            f"{'image' if len(views) == 1 else 'images'} with a pose: at least 2 are needed"
         )
     return views
+
+
+def _without_hidden(views: list[View]) -> list[View]:
+    """Views that show something: of those that a mask hides whole nothing can be measured."""
+    hidden = [view.name for view in views if view.mask is not None and not view.mask.any()]
+    if not hidden:
+        return views
+    _log.warning(
+        "%d of %d images, %s first, are hidden whole by their masks: left out",
+        *(len(hidden), len(views), shown(hidden[0])),
+    )
+    return [view for view in views if view.mask is None or view.mask.any()]
 
 
 def _read_view(source: Source, undistort: Undistorter, max_side: int | None) -> View:

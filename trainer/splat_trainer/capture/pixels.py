@@ -131,7 +131,10 @@ def _fits(size: tuple[int, int], camera: Camera) -> bool:
 
 
 def _read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Read a mask of `shape` (height, width): what is not black counts."""
+    """Read a mask of `shape` (height, width): what is not black counts.
+
+    One that was cut out rather than drawn has an alpha channel, which then says what counts.
+    """
     with _decoding(path):
         picture = Image.open(path)
         if picture.size != (shape[1], shape[0]):
@@ -139,9 +142,11 @@ def _read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
                 f"{path} is {picture.width}x{picture.height} pixels, "
                 f"and its image {shape[1]}x{shape[0]}"
             )
-        has_alpha = picture.mode in ("LA", "RGBA")
-        channel = picture.getchannel("A") if has_alpha else picture.convert("L")
-        return np.asarray(channel) > 0
+        if picture.mode in ("LA", "RGBA"):
+            alpha = np.asarray(picture.getchannel("A"))
+            if alpha.min() < 255:
+                return alpha > 0
+        return np.asarray(picture.convert("L")) > 0
 
 
 def _unless_full(mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:

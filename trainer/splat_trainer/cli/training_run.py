@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from splat_trainer.capture.load import load_scene
+from splat_trainer.capture.precision import check_capture_frame
 from splat_trainer.capture.scene import Scene
 from splat_trainer.cli.checkpoint_mirror import CheckpointMirror
 from splat_trainer.cli.checkpoints import Checkpoints
@@ -111,6 +112,8 @@ class TrainingRun:
         self._reporters.stage(Stage.LOADING)
         with self._watch("load"):
             scene = load_scene(folder, self._config)
+            if self._config.frame == "capture":
+                check_capture_frame(scene)
             if self._crew:
                 scene = self._crew.share(scene)
         logger.info(

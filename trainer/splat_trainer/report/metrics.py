@@ -43,6 +43,9 @@ class CaptureFacts(Document):
     lens: str | None = Field(
         None, description="Of the lens fitted to the tracks; null where none was asked for."
     )
+    normalized_from_capture: tuple[tuple[float, ...], ...] = Field(
+        description="Rows of the 4x4 similarity from the capture's frame to the normalized one."
+    )
 
 
 class Metrics(Document):

@@ -4,6 +4,8 @@ Names that climb, links, devices and encrypted members are refused, not repaired
 has none of them. Sizes are counted as they come out, never believed.
 """
 
+import errno
+import lzma
 import stat
 import struct
 import tarfile
@@ -22,6 +24,7 @@ from splat_trainer.storage.location import relative_name
 _CHUNK = 1 << 20
 _TAR_HEADER_LIMIT = 1 << 20
 _ZIP_DIRECTORY_LIMIT = 64 << 20
+_SAID_TO_BE_UTF_8 = 1 << 11
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+_DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
+    *(EOFError, struct.error),
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ def unpack(archive: Path, folder: Path, limits: Limits = DEFAULT_LIMITS) -> None
             if count > limits.files:
                 raise _refused(archive, f"it holds more than {limits.files} files")
             written += _write(archive, member, folder, allowed - written)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, struct.error) as error:
+    except _DAMAGED as error:
         raise _refused(archive, f"it is damaged or cut off ({error})") from error
     except (NotImplementedError, RuntimeError, UnicodeError, ValueError) as error:
         raise _refused(archive, f"it cannot be unpacked ({error})") from error
@@ -80,6 +88,10 @@ def _write(archive: Path, member: _Member, folder: Path, allowed: int) -> int:
         writer = target.open("xb")
     except (FileExistsError, NotADirectoryError) as error:
         raise _refused(archive, f"its member {shown(member.name)} is there twice") from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise _refused(archive, f"its member {shown(member.name)} has too long a name") from error
     written = 0
     with writer, member.stream as stream:
         while chunk := stream.read(_CHUNK):
@@ -95,12 +107,23 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
+            name = _name_in_zip(info)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _refused(archive, f"its member {shown(info.filename)} is no plain file")
+                raise _refused(archive, f"its member {shown(name)} is no plain file")
             if info.flag_bits & 1:
-                raise _refused(archive, f"its member {shown(info.filename)} is encrypted")
+                raise _refused(archive, f"its member {shown(name)} is encrypted")
             folder = info.is_dir()
-            yield _Member(info.filename, folder, None if folder else opened.open(info))
+            yield _Member(name, folder, None if folder else opened.open(info))
+
+
+def _name_in_zip(info: zipfile.ZipInfo) -> str:
+    """A member's name, which Info-ZIP writes in UTF-8 without saying so (APPNOTE.TXT, D.1)."""
+    if info.flag_bits & _SAID_TO_BE_UTF_8:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
 
 
 def _check_zip_directory(archive: Path) -> None:

@@ -11,8 +11,10 @@ from splat_trainer.contract import Reason, TrainerError
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_PLACE = {
     *(errno.EEXIST, errno.EINVAL, errno.EISDIR),
-    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ENOENT),
 }
+_TAKING = ("read", "unpack")
+"""Doing this, what is not there is the capture's; doing anything else, the place is wrong."""
 
 
 @contextmanager
@@ -32,7 +34,7 @@ def local_fault(error: OSError, doing: str, path: Path) -> TrainerError:
             Reason.STORAGE_DENIED,
             f"{text}: let user {os.geteuid()} {doing} it, or name another place",
         )
-    if error.errno == errno.ENOENT:
+    if error.errno == errno.ENOENT and doing in _TAKING:
         return TrainerError(Reason.CAPTURE_NOT_FOUND, text)
     if error.errno in _WRONG_PLACE:
         return TrainerError(Reason.INVALID_CONFIGURATION, f"{text}: name another place")

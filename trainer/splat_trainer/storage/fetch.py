@@ -30,6 +30,8 @@ NOT_NEEDED = (".avi", ".db", ".mov", ".mp4")
 
 _CAPTURE_PARTS = {"colmap", "images", "input", "masks", "sparse"}
 _LITTER = {"__MACOSX", ".DS_Store", "Thumbs.db"}
+_APPLE_DOUBLE = "._"
+"""How files begin that macOS packs beside those that have attributes."""
 
 
 def fetch_capture(
@@ -66,7 +68,7 @@ def _fetch_s3(
     if entries:
         folder = _new_folder(scratch)
         _check_room(entries, folder, str(location))
-        _download_all(storage, entries, folder, on_bytes)
+        download_all(storage, entries, folder, on_bytes)
         return _root(folder)
     above, _, name = location.prefix.rpartition("/")
     single = S3Storage(S3Location(location.bucket, above), endpoint, Place.DATA)
@@ -80,7 +82,7 @@ def _fetch_s3(
     folder = _new_folder(scratch)
     _check_room([Entry(name, size)], folder, str(location))
     archive = folder / f"archive-{name}"
-    _download_all(single, [Entry(name, size)], folder, on_bytes, {name: archive})
+    download_all(single, [Entry(name, size)], folder, on_bytes, {name: archive})
     unpacked = folder / "capture"
     unpacked.mkdir()
     root = _unpacked(archive, unpacked)
@@ -109,17 +111,21 @@ def _wanted(storage: Storage) -> list[Entry]:
     return entries
 
 
-def _download_all(
+def download_all(
     storage: Storage,
     entries: list[Entry],
     folder: Path,
     on_bytes: OnFetched | None,
     targets: dict[str, Path] | None = None,
 ) -> None:
+    """Download `entries` into `folder`, several at once; the first that fails ends all."""
     total, done, lock = sum(entry.size for entry in entries), 0, Lock()
+    given_up = False
 
     def count(more: int) -> None:
         nonlocal done
+        if given_up:
+            raise _GivenUpError
         with lock:
             done += more
             if on_bytes is not None:
@@ -134,7 +140,13 @@ def _download_all(
         for _ in pool.map(download, entries):
             pass
     finally:
-        pool.shutdown(cancel_futures=True)  # one failure is enough: the rest need not be tried
+        # One failure, or a signal, is enough: the rest is not tried, what is under way ends.
+        given_up = True
+        pool.shutdown(cancel_futures=True)
+
+
+class _GivenUpError(Exception):
+    """Ends a download that nobody waits for any more."""
 
 
 def _check_room(entries: list[Entry], folder: Path, uri: str) -> None:
@@ -162,7 +174,11 @@ def _unpacked(archive: Path, folder: Path) -> Path:
 
 def _root(folder: Path) -> Path:
     """Step into the one folder that people pack or upload around a capture."""
-    inside = [path for path in folder.iterdir() if path.name not in _LITTER]
+    inside = [
+        path
+        for path in folder.iterdir()
+        if path.name not in _LITTER and not path.name.startswith(_APPLE_DOUBLE)
+    ]
     if len(inside) == 1 and inside[0].is_dir() and inside[0].name not in _CAPTURE_PARTS:
         return _root(inside[0])
     return folder

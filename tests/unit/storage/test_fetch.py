@@ -1,0 +1,42 @@
+"""Several files at once, of which one fails."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from splat_trainer.contract import Reason, TrainerError
+from splat_trainer.storage.base import Entry, OnBytes
+from splat_trainer.storage.fetch import download_all
+from splat_trainer.storage.local import LocalStorage
+
+
+class OneFailsOneGoesOn(LocalStorage):
+    """`good` comes byte by byte until it is told to end; `bad` fails once `good` has begun."""
+
+    begun = threading.Event()
+    ended = False
+
+    def download(self, name: str, path: Path, on_bytes: OnBytes | None = None) -> None:
+        assert on_bytes is not None
+        if name == "bad":
+            assert self.begun.wait(20)
+            raise TrainerError(Reason.STORAGE_UNAVAILABLE, "the network is gone")
+        waiting = threading.Event()
+        for _ in range(2_000):
+            try:
+                on_bytes(1)
+            except Exception:
+                OneFailsOneGoesOn.ended = True
+                raise
+            self.begun.set()
+            waiting.wait(0.005)
+
+
+def test_downloads_under_way_end_when_another_fails(tmp_path: Path) -> None:
+    """So does a signal end them, which is raised where the downloads are waited for."""
+    with pytest.raises(TrainerError, match="the network is gone"):
+        download_all(
+            OneFailsOneGoesOn(tmp_path), [Entry("bad", 1), Entry("good", 2_000)], tmp_path, None
+        )
+    assert OneFailsOneGoesOn.ended
