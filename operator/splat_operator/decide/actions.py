@@ -8,6 +8,7 @@ from splat_operator.decide.decision import Action, CreateJob, DeleteJob, UpdateJ
 from splat_operator.decide.job import job_manifest
 from splat_operator.decide.kernels import kernel_state, warm_up_actions
 from splat_operator.decide.pod_template import override_fault
+from splat_operator.decide.reasons import Reason
 from splat_operator.world import Job, Training, World
 
 
@@ -43,15 +44,17 @@ def _after_the_end(
 ) -> tuple[Action, ...]:
     """A Job that outlives a failure is stopped; one that is done is given its time to live.
 
-    A success is told when the pod has ended, which the Job controller may not have seen yet. The
+    A success, and a splat that is not good enough, is told when the pod has ended, which the Job
+    controller may not have seen yet: that Job is done, and stays with its pod and its log. The
     time to live is never set before the end is written: a Job that is gone while the status
     does not say so would be made again.
     """
     if job is None or job.deleting:
         return ()
     if not job.finished:
-        good = training.condition(ConditionType.SUCCEEDED).get("status") == "True"
-        return () if good else (DeleteJob(job.namespace, job.name, job.uid),)
+        told = training.condition(ConditionType.SUCCEEDED)
+        done = told.get("status") == "True" or told.get("reason") == Reason.QUALITY_GATE_FAILED
+        return () if done else (DeleteJob(job.namespace, job.name, job.uid),)
     if job.ttl_seconds_after_finished != spec.ttl_seconds_after_finished:
         return _update(job, {"ttlSecondsAfterFinished": spec.ttl_seconds_after_finished})
     return ()

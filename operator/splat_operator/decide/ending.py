@@ -39,7 +39,9 @@ def ending(world: World, now: datetime) -> Situation | None:
             Reason.DEADLINE_EXCEEDED, f"not done within activeDeadlineSeconds ({limit} s)"
         )
     failed = telling_pod(world.pods, good=False)
-    if (job.complete or failed is None) and now < word_expected_by(world, now):
+    # A failed pod may be that of an earlier attempt: the last one's end is on its way.
+    last_told = failed is not None and world.pods[-1].ended
+    if (job.complete or not last_told) and now < word_expected_by(world, now):
         return None
     return _good_end(world, None) if job.complete else _bad_end(job, failed, len(world.pods))
 

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 _FIRST_BACKOFF = 1.0
 _LONGEST_BACKOFF = 300.0
+_DOUBLINGS = 16
 _OTHERS = 3
 """For so many workers of urgent keys there is one more for the others."""
 
@@ -93,7 +94,8 @@ class KeyQueue:
         except Exception as error:
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
-            delay = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2.0**failures)
+            # The exponent has an end, too: 2.0**1024 overflows, after some days of refusals.
+            delay = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(failures, _DOUBLINGS))
             delay *= random.uniform(0.8, 1.2)  # noqa: S311 - so that not all come back at once
             logger.warning(
                 "reconcile failed (%s in a row), again in %.0f s: %s: %s",

@@ -50,6 +50,10 @@ class Reconciler:
         if world is None:
             self._troubles.pop(key, None)
             return None
+        return await self._follow(key, world)
+
+    async def _follow(self, key: Key, world: World) -> float | None:
+        """Do what is decided, and tell it; gives the seconds until it is looked at again."""
         now = datetime.now(UTC)
         podless = podless_job(world, now)
         if podless:
@@ -67,7 +71,9 @@ class Reconciler:
             if error.worth_telling:
                 await self._tell_trouble(key, world, error)
             raise
-        self._troubles.pop(key, None)
+        if self._troubles.pop(key, None):
+            # What was decided told of a trouble that is over, and no watch may bring news of it.
+            return 0.0
         if _made_a_job(decision):
             # It is in the store already, so the watch brings no news of it. The status is told in
             # a turn of its own, after the Jobs of others that wait for theirs.

@@ -92,9 +92,10 @@ class Store:
         version = version_of(metadata)
         uid = text(metadata.get("uid"))
         known = family.training
-        if known and known.uid == uid and known.version >= version:
-            known.at = time.monotonic()
-            return None
+        if known and known.version >= version:
+            if known.uid == uid:
+                known.at = time.monotonic()
+            return None  # of one that was deleted, at most: its successor is known
         family.training = _written(raw, version, uid)
         return None if known and known.essence == family.training.essence else key
 
@@ -202,6 +203,7 @@ class Store:
         if plural == names.PLURAL:
             if family.training and family.training.uid == sighting.uid:
                 family.training = None
+                self.kernels.drop(sighting.key)
         else:
             (family.jobs if plural == "jobs" else family.pods).pop(sighting.uid, None)
         self._tidy(sighting.key, family)

@@ -1,6 +1,7 @@
 """Documents that trainers hand in, which a hostile pod may have written."""
 
 import json
+import math
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -19,6 +20,10 @@ _NESTED: dict[str, type[BaseModel]] = {
     "checkpoint": CheckpointRef,
     "kernels": KernelsUse,
 }
+
+_LARGEST = 2**63 - 1
+_DIGITS = 21
+"""So many are more than the largest has, with a sign too."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -47,10 +52,25 @@ def parse_progress(body: str) -> ProgressDocument:
 def _parse(text: str, model: type[Model]) -> Model:
     """Fields that this version does not know are left out: a newer trainer is read too."""
     try:
-        raw = json.loads(text)
+        raw = json.loads(text, parse_constant=_absent, parse_float=_float, parse_int=_int)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return model.model_validate(_known(raw, model))
+
+
+def _absent(_: str) -> None:
+    """NaN and Infinity, which JSON has not: no number that a status can show."""
+
+
+def _float(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _int(text: str) -> int:
+    """No more than a status can show, and than floats can be made of."""
+    number = int(text[:_DIGITS])
+    return max(-_LARGEST, min(number, _LARGEST))
 
 
 def _known(raw: Any, model: type[BaseModel]) -> Any:

@@ -99,6 +99,18 @@ def test_a_jobs_end_waits_for_its_pods_word() -> None:
     assert late.status["phase"] == "Succeeded"
 
 
+def test_a_jobs_end_waits_for_the_word_of_its_last_pod_not_of_one_before() -> None:
+    asked = training(maxRetries=1)
+    first = pod("garden-a", 2, **failed("StorageUnavailable", "timeout", 74))
+    last = pod("garden-b", 40, **running())  # its end is still on its way
+    own = job(asked, **finished("Failed", "BackoffLimitExceeded", "limit", seconds=60))
+    decided = decide(world(asked, own, first, last), NOW + timedelta(seconds=60))
+    assert decided.status is None or decided.status["phase"] != "Failed"
+    ended = pod("garden-b", 40, **failed("InvalidCapture", "no points", 65))
+    told = condition(status_of(asked, own, first, ended), "Succeeded")
+    assert told["reason"] == "InvalidCapture"
+
+
 def test_by_a_clock_that_is_ahead_too_a_pod_that_is_there_is_waited_for() -> None:
     """Which of two watches is first is chance, and the Job's end is told by another's clock."""
     asked = training()

@@ -155,11 +155,16 @@ def test_a_folder_of_each_node_is_filled_on_each_node_and_apart_by_namespace() -
     settings = KernelCacheSettings(node_path="/var/lib/splat")
     decision = decided(training(), settings=settings, nodes=NODES)
     made = [action for action in decision.actions if isinstance(action, CreateWarmUp)]
-    assert [
-        one.manifest["spec"]["template"]["spec"]["nodeSelector"]["kubernetes.io/hostname"]
-        for one in made
-    ] == ["a", "b"]
-    volumes = made[0].manifest["spec"]["template"]["spec"]["volumes"]
+    pods = [one.manifest["spec"]["template"]["spec"] for one in made]
+    for spec, name in zip(pods, ("a", "b"), strict=True):
+        # By the node's name: the label of its host's name may be another.
+        affinity = spec["affinity"]["nodeAffinity"]
+        (term,) = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+        assert term == {
+            "matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]
+        }
+        assert spec["tolerations"] == [{"operator": "Exists"}]
+    volumes = pods[0]["volumes"]
     assert volumes[0]["hostPath"]["path"] == "/var/lib/splat/gardens"
 
 

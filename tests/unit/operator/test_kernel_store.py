@@ -1,11 +1,16 @@
 """What the watches bring of kernels: nodes, Jobs that compile, and whom that concerns."""
 
+import json
+import time
 from typing import Any
 
+import pytest
+
 from splat_operator.decide import CreateWarmUp, decide
+from splat_operator.runtime.metrics import Metrics
 from splat_operator.runtime.seeing import Seeing
 from splat_operator.runtime.store import Key, Store
-from splat_operator.world import Installation, KernelCacheSettings, World
+from splat_operator.world import Installation, KernelCacheSettings, World, parse_kernels
 from splat_trainer.contract import KernelsDocument, KernelsOutcome
 
 from .builders import NOW, at, finished, installation, raw_pod, raw_training, terminated
@@ -38,6 +43,28 @@ def world(store: Store, key: Key, found: Installation = SETTINGS) -> World:
     seen = store.world(key, found, None)
     assert seen is not None
     return seen
+
+
+@pytest.mark.parametrize("digits", [30, 400])
+def test_a_size_that_nothing_has_does_not_keep_the_metrics_from_being_told(digits: int) -> None:
+    text = json.dumps({"outcome": "Built", "message": "", "cacheBytes": "SIZE"})
+    document = parse_kernels(text.replace('"SIZE"', "9" * digits))
+    assert document is not None
+    assert document.cache_bytes == 2**63 - 1
+    metrics = Metrics()
+    metrics.kernels.watch_caches(lambda: [("red", "claim k", document.cache_bytes or 0)])
+    assert b"splat_kernels_cache_bytes" in metrics.text()
+
+
+def test_a_training_that_nothing_brings_any_more_uses_no_cache() -> None:
+    store = Store()
+    store.kernels.see_node(node("a", "9"))
+    store.see_training(a_training(GARDEN))
+    world(store, GARDEN)
+    assert store.kernels._users
+    for gone in store.unseen_since("splattrainings", time.monotonic() + 1):
+        store.forget("splattrainings", gone)
+    assert not store.kernels._users
 
 
 def wanted_job(store: Store, key: Key) -> dict[str, Any]:

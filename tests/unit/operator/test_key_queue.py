@@ -83,6 +83,28 @@ def test_a_failure_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runs == 4
 
 
+def test_what_fails_for_days_is_still_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2.0**1024 is no number."""
+    monkeypatch.setattr(key_queue, "_LONGEST_BACKOFF", 0.0)
+    runs = 0
+    done = asyncio.Event()
+
+    async def reconcile(key: Key) -> float | None:
+        nonlocal runs
+        runs += 1
+        if runs <= 1_100:
+            raise RuntimeError("refused")
+        done.set()
+        return None
+
+    async def scene(queue: KeyQueue) -> None:
+        queue.add(A)
+        await done.wait()
+
+    run(reconcile, scene)
+    assert runs == 1_101
+
+
 def test_of_several_wishes_to_come_back_the_earliest_counts() -> None:
     runs = 0
     done = asyncio.Event()

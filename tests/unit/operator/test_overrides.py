@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splat_operator.decide import CreateJob, decide
+from splat_operator.decide.pod_template import override_fault
 from splat_operator.world import KernelCacheSettings, World
 
 from .builders import NOW, condition, installation, training
@@ -190,10 +191,22 @@ def test_what_cannot_be_had_is_refused_with_the_fields_name(overrides: Any, fiel
     assert refusal(overrides).startswith(f"spec.podTemplateOverrides.{field}")
 
 
-def test_a_token_for_the_kubernetes_api_does_not_come_in_by_a_volume() -> None:
-    token = {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
-    told = refusal({"spec": {"volumes": [{"name": "token", **token}]}})
-    assert told.startswith("spec.podTemplateOverrides.spec.volumes[token].projected")
+@pytest.mark.parametrize("name", ["token", "tmp"])
+@pytest.mark.parametrize("audience", [{}, {"audience": "splatting.dev/progress"}])
+def test_a_token_for_the_kubernetes_api_does_not_come_in_by_a_volume(
+    audience: dict[str, str], name: str
+) -> None:
+    token = {"projected": {"sources": [{"serviceAccountToken": {"path": "token", **audience}}]}}
+    told = refusal({"spec": {"volumes": [{"name": name, **token}]}})
+    assert told.startswith(f"spec.podTemplateOverrides.spec.volumes[{name}].projected")
+
+
+@pytest.mark.parametrize("name", ["mine", "tmp"])
+def test_the_kernel_cache_does_not_come_in_by_a_volume_to_be_written(name: str) -> None:
+    cache = {"persistentVolumeClaim": {"claimName": "kernels"}}
+    found = installation(kernel_cache=KernelCacheSettings(claim_name="kernels"))
+    asked = training(podTemplateOverrides={"spec": {"volumes": [{"name": name, **cache}]}})
+    assert "mounted already, read-only" in override_fault(World(found, asked))
 
 
 def test_another_container_does_not_see_the_progress_token() -> None:

@@ -107,6 +107,36 @@ def test_a_refusal_is_told_once_and_healed_without_an_event() -> None:
     assert api.training["status"]["phase"] == "Suspended"
 
 
+def test_a_change_of_the_job_that_went_through_at_last_is_told_without_an_event() -> None:
+    api = Api()
+    one, store = reconciler(api)
+    until_quiet(one)
+    made = api.actions[0].manifest  # type: ignore[union-attr]
+    metadata = {**made["metadata"], "uid": "job-1", "labels": LABELS, "resourceVersion": "200"}
+    job = {**made, "metadata": metadata, "status": {"startTime": "2026-01-01T00:00:00Z"}}
+    store.see_job(job)
+    until_quiet(one)
+    api.version = 300
+    api.training = {
+        **api.training,
+        "metadata": {**api.training["metadata"], "generation": 2, "resourceVersion": "300"},
+        "spec": {**api.training["spec"], "maxRetries": 9},
+    }
+    store.see_training(api.training)
+    api.refusal = ApiError(500, "InternalError", "failed calling webhook: connection refused")
+    with pytest.raises(ApiError):
+        asyncio.run(one.reconcile(KEY))
+    assert condition(api.training["status"], "Accepted")["reason"] == "JobRefused"
+    api.refusal = None
+    assert asyncio.run(one.reconcile(KEY)) == 0.0
+    assert isinstance(api.actions[-1], UpdateJob)
+    # What the API server answered is in the store, so the watch brings no news of it.
+    changed = {**job, "spec": {**job["spec"], "backoffLimit": 9}}
+    store.see_job({**changed, "metadata": {**metadata, "resourceVersion": "302"}})
+    until_quiet(one)
+    assert condition(api.training["status"], "Accepted")["status"] == "True"
+
+
 def test_a_training_that_fails_to_start_takes_its_job_along_without_an_event() -> None:
     api = Api()
     one, store = reconciler(api, startDeadlineSeconds=1)

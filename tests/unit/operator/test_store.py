@@ -156,8 +156,11 @@ def test_a_pod_that_has_ended_or_is_gone_may_not_report_however_long_its_token_i
 def test_a_training_made_anew_under_the_same_name_replaces_the_old_one() -> None:
     store = Store()
     store.see_training(a_training(9))
-    anew = versioned(raw_training(), 3, uid="another")
+    anew = versioned(raw_training(), 11, uid="another")
     assert store.see_training(anew) == KEY
+    assert world(store).training.uid == "another"
+    # What was still on its way of the old one does not bring it back.
+    assert store.see_training(a_training(10)) is None
     assert world(store).training.uid == "another"
     # The old one's deletion, seen late, does not take the new one along.
     store.forget_training(a_training(10))

@@ -92,9 +92,13 @@ def warm_up_manifest(
     if spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": one.name} for one in spec.image_pull_secrets]
     if warm_up.node:
-        pod["nodeSelector"] = {"kubernetes.io/hostname": warm_up.node}
+        # By its name, as a DaemonSet's pods are: the label of the host's name may be another.
+        by_name = {"key": "metadata.name", "operator": "In", "values": [warm_up.node]}
+        terms = {"nodeSelectorTerms": [{"matchFields": [by_name]}]}
+        required = "requiredDuringSchedulingIgnoredDuringExecution"
+        pod["affinity"] = {"nodeAffinity": {required: terms}}
         # It is there for the node's own sake, whatever keeps others from it.
-        pod["tolerations"] = [{"operator": "Exists", "effect": "NoSchedule"}]
+        pod["tolerations"] = [{"operator": "Exists"}]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

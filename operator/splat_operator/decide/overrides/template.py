@@ -85,8 +85,12 @@ def _check_kept(before: Node, after: Node) -> None:
         own = own_volumes.pop(volume["name"], None)
         if own is None:
             _check_new_volume(volume, before["volumes"])
-        elif own != volume and volume["name"] != _SCRATCH:
-            raise OverrideError(f"spec.volumes[{volume['name']}]", "this volume is the operator's")
+        elif own != volume:
+            if volume["name"] != _SCRATCH:
+                raise OverrideError(
+                    f"spec.volumes[{volume['name']}]", "this volume is the operator's"
+                )
+            _check_new_volume(volume, before["volumes"])
     if own_volumes:
         raise OverrideError("spec.volumes", "the operator's own volumes must stay")
     trainers = 0
