@@ -24,6 +24,14 @@ def test_a_longer_reference_densifies_as_long_as_a_full_one() -> None:
     assert reference(iterations=90_000).densify_until_iteration == 15_000
 
 
+@pytest.mark.parametrize(
+    ("iterations", "until"), [(30_000, 25_000), (7_000, 5_833), (90_000, 25_000), (1, 1)]
+)
+def test_mcmc_densifies_for_five_sixths_of_a_full_run(iterations: int, until: int) -> None:
+    config = TrainConfig(strategy="mcmc", max_gaussians=100_000, iterations=iterations)
+    assert config.densify_until_iteration == until
+
+
 def test_a_densification_that_was_set_is_never_scaled() -> None:
     config = TrainConfig(iterations=7_000, densify_until_iteration=5_000)
     assert config.densify_until_iteration == 5_000

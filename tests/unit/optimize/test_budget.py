@@ -26,6 +26,7 @@ def grown(
     opacities: list[float] | None = None,
     plan: GrowthPlan = PLAN,
     seed: int = 0,
+    missed: int = 0,
     **changes: Any,
 ) -> tuple[Gaussians, Gaussians]:
     """Gaussians before and after an event with these votes and room for so many more.
@@ -40,7 +41,8 @@ def grown(
     strategy = BudgetStrategy(schedule, gaussians, plan, count + room)
     names = ["error", "weight", "square", "flag", "flagged_loss"]
     used = [votes[name] for name in names if name in votes]
-    strategy.load_state({"votes": torch.tensor(used).T.contiguous()})
+    counts = torch.tensor(used).T.contiguous()
+    strategy.load_state({"votes": counts, "missed": torch.full((count,), float(missed))})
     optimizer = GaussianOptimizer(gaussians, schedule, 1.0)
     strategy.update(40, optimizer, torch.Generator().manual_seed(seed))
     after = optimizer.gaussians.detach()
@@ -73,6 +75,8 @@ def test_what_no_view_uses_goes_and_makes_room() -> None:
     assert len(after) == 4
     assert torch.equal(after.means[:3], before.means[:3])
     _, kept = grown(votes, room=0, drop_unused=False)
+    assert torch.equal(kept.means, before.means)
+    _, kept = grown(votes, room=0, missed=1)  # the view that was missed may use it
     assert torch.equal(kept.means, before.means)
     part = replace(PLAN, whole_epochs=False)  # some view may still use it
     _, kept = grown(votes, room=0, plan=part)

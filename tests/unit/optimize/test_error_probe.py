@@ -1,6 +1,7 @@
 """What a probe gathers is what the picture is wrong by, weighted as it was blended."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ def gathered(
 ) -> Tensor:
     gaussians = random_gaussians(15, seed=3)
     sums = torch.ones(15, len(channels))
-    probe = ErrorProbe(sums, channels, flag_error=0.5)
+    probe = ErrorProbe(sums, torch.zeros(15), channels, flag_error=0.5)
     rendering = ReferenceRasterizer()(
         gaussians, cameras_around(1, width=17, height=9), sh_degree=1, features=probe.features
     )
@@ -52,6 +53,20 @@ def test_each_channel_is_its_image_weighted_by_each_gaussian() -> None:
     assert torch.allclose(
         gathered(target, channels=("flag", "error")), expected[:, [3, 0]], atol=1e-5
     )
+
+
+def test_what_was_drawn_without_room_for_all_is_counted() -> None:
+    missed = torch.zeros(15)
+    probe = ErrorProbe(torch.zeros(15, 2), missed, ("error", "weight"), flag_error=0.5)
+    drawn = ReferenceRasterizer()(
+        random_gaussians(15, seed=3),
+        cameras_around(1, width=17, height=9),
+        sh_degree=1,
+        features=probe.features,
+    )
+    for complete in (None, torch.tensor([True]), torch.tensor([False]), torch.tensor([False])):
+        probe.term(replace(drawn, complete=complete), drawn.colors[0], torch.zeros(9, 17, 3), None)
+    assert (missed == 2).all()
 
 
 def test_bytes_are_read_as_what_they_stand_for() -> None:

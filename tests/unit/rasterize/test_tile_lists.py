@@ -1,5 +1,7 @@
 """Lists of a fixed size hold, tile by tile and nearest first, all that reach a pixel."""
 
+import gc
+import weakref
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,6 +19,7 @@ from splat_trainer.rasterize.tile_lists import (
     SMALL_TILE,
     TILE,
     TileLists,
+    _borders,
     count_pairs,
     key_bits,
     tile_lists,
@@ -106,6 +109,17 @@ def test_where_room_is_short_it_is_told_and_what_fits_is_listed() -> None:
         some, everyone = list_of_tile(short, tile), list_of_tile(whole, tile)
         assert set(some.tolist()) <= set(everyone.tolist())
     assert 0 < int(short.offsets[-1, 0]) < int(whole.offsets[-1, 0])
+
+
+def test_what_recorded_graphs_read_is_kept_however_many_sizes_there_are() -> None:
+    def borders(columns: int) -> list[Tensor]:
+        return [*_borders(columns, 3, 20, torch.int32, torch.device("cpu"))]
+
+    first = [weakref.ref(one) for one in borders(5)]
+    for columns in range(6, 300):
+        borders(columns)
+    gc.collect()
+    assert all(one() is not None for one in first)
 
 
 def test_tiles_are_small_while_narrow_keys_can_tell_them_apart() -> None:

@@ -77,6 +77,16 @@ def test_what_pulls_at_all_rows_counts_where_nothing_is_seen() -> None:
         assert torch.equal(getattr(optimizer.gaussians, name), tensor), name
 
 
+def test_one_look_that_pulls_at_all_rows_moves_those_that_nothing_shows() -> None:
+    """As on several GPUs: one that no view shows may still be pulled to be transparent."""
+    optimizer, gathered = gathering(opacity_weight=0.01, visible_only=True)
+    before = optimizer.gaussians.detach().opacities.clone()
+    look(optimizer, 0, SEEN[0], pulls=True)
+    gathered.add(SEEN[0], steps_next=True)
+    gathered.step(1)
+    assert (optimizer.gaussians.opacities != before).all()
+
+
 def test_a_parameter_without_a_gradient_counts_as_one_whose_gradient_is_zero() -> None:
     optimizer, gathered = gathering()
     before = optimizer.gaussians.detach().sh.clone()

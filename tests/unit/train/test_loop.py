@@ -1,6 +1,6 @@
 """A whole training on the CPU: it learns, stops, goes on alike, and keeps its cap."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from splat_trainer.optimize.growth_plan import count_cap
 from splat_trainer.optimize.schedule import schedule_for
 from splat_trainer.rasterize.interface import Cameras, Rendering
 from splat_trainer.rasterize.reference import ReferenceRasterizer
+from splat_trainer.rasterize.tile_room import TileRoom
 from splat_trainer.train.checkpoint import load_checkpoint
 from splat_trainer.train.loop import train
 from splat_trainer.train.outcome import TrainOutcome
@@ -223,6 +224,31 @@ def test_early_steps_draw_small_images_and_late_ones_large(scene: Scene) -> None
     losses = [float(training.advance()) for _ in range(6)]
     assert widths == [24, 24, 24, 48, 48, 48]
     assert all(0 < loss < 1 for loss in losses)
+
+
+def test_room_is_made_for_large_images_before_the_first_of_them(scene: Scene) -> None:
+    """The host learns late of what had no room: all looks until then would be lost."""
+    rooms: list[tuple[int, int]] = []
+
+    class Counting(ReferenceRasterizer):
+        def make_room(  # type: ignore[override]
+            self, gaussians: Gaussians, cameras: Sequence[Cameras]
+        ) -> TileRoom:
+            pairs = len(gaussians) * cameras[0].width * (2 if rooms else 1)
+            return TileRoom(pairs, gaussians.device)
+
+        def __call__(self, gaussians: Gaussians, cameras: Cameras, **how: Any) -> Rendering:
+            rooms.append((cameras.width, how["room"].capacity))
+            return super().__call__(gaussians, cameras, **how)
+
+    config = TrainConfig(iterations=4, device="cpu")
+    schedule = replace(schedule_for(config), coarse_until=((0.5, 2),))
+    device = torch.device("cpu")
+    training = Training(scene, config, schedule, device=device, rasterizer=Counting())
+    for _ in range(4):
+        training.advance()
+    first = len(training.gaussians) * 48
+    assert rooms == [(24, first), (24, first), (48, 2 * first), (48, 2 * first)]
 
 
 def test_a_finished_checkpoint_is_only_measured(scene: Scene, tmp_path: Path) -> None:

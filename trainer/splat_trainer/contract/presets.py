@@ -6,6 +6,7 @@ constants that go with it. A setting that is given, in whatever way, is never ch
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 Preset = Literal["balanced", "fast", "quality", "compact", "reference"]
@@ -16,6 +17,12 @@ FULL_RUN = 30_000
 
 BUDGET_SHARE = 0.8
 """Share of a run in which strategy budget adds Gaussians; the rest is theirs to settle."""
+
+DEFAULT_SHARE = Fraction(15, 30)
+"""The same of strategies default and absgrad (Kerbl et al. 2023: 15,000 of 30,000 steps)."""
+
+MCMC_SHARE = Fraction(25, 30)
+"""The same of strategy mcmc (Kheradmand et al. 2024, and gsplat: 25,000 of 30,000 steps)."""
 
 BUDGET_EVENTS = 16
 """How often strategy budget adds Gaussians: each lot has seen every view before the next comes."""
@@ -49,8 +56,9 @@ def densify_until(strategy: Strategy, iterations: int) -> int:
     """The last step at which Gaussians come and go, where nobody set it."""
     if strategy == "budget":
         return max(1, int(iterations * BUDGET_SHARE))
-    # Half of a run shorter than a full one densifies, as half of a full one does.
-    return max(1, min(iterations, FULL_RUN) // 2)
+    # A run shorter than a full one densifies for the same share of it.
+    share = MCMC_SHARE if strategy == "mcmc" else DEFAULT_SHARE
+    return max(1, int(min(iterations, FULL_RUN) * share))
 
 
 def densification_interval(strategy: Strategy, until: int) -> int:
@@ -67,8 +75,9 @@ def told_defaults() -> Mapping[str, str]:
         "preset": f"{DEFAULT_PRESET}; {PRESET_OF_A_STRATEGY} where a strategy is given",
         "iterations": steps,
         "strategy": "budget; default with preset reference",
-        "densify_until_iteration": f"{BUDGET_SHARE:.0%} of iterations with strategy budget; with "
-        "the others half of them, at most 15000",
+        "densify_until_iteration": f"{BUDGET_SHARE:.0%} of iterations with strategy budget; "
+        "five sixths of them, at most 25000, with mcmc; with the others half of them, at most "
+        "15000",
         "densification_interval": f"1/{BUDGET_EVENTS} of the steps that densify with strategy "
         "budget; with the others 100",
     }

@@ -24,13 +24,17 @@ class ErrorProbe:
     `flag_error` (FastGS, arXiv 2511.04283); `flagged_loss` that times the view's mean error.
 
     Backward adds to `sums` [N, F] in place, a row for each Gaussian and a column for each channel:
-    the same work at every look, for all that it is made for, so that it can be recorded.
+    the same work at every look, for all that it is made for, so that it can be recorded. `missed`
+    [N] counts the looks that were drawn without room for all, of which the sums have nothing.
     """
 
-    def __init__(self, sums: Tensor, channels: Sequence[Channel], *, flag_error: float) -> None:
+    def __init__(
+        self, sums: Tensor, missed: Tensor, channels: Sequence[Channel], *, flag_error: float
+    ) -> None:
         self._channels = channels
         self._flag_error = flag_error
         self.sums = sums
+        self.missed = missed
         self.features = torch.zeros_like(sums, requires_grad=True)
         self.features.grad = sums  # what autograd adds to
 
@@ -44,6 +48,8 @@ class ErrorProbe:
         """
         if rendering.features is None:
             raise ValueError("the rendering was drawn without this probe's features")
+        if rendering.complete is not None:
+            self.missed += ~rendering.complete
         maps = self._maps(image.detach(), target, mask)
         return (rendering.features[0] * maps).sum()
 

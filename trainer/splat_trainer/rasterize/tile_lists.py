@@ -126,7 +126,7 @@ def key_bits(tiles: int) -> int:
     return WIDE - tile_bits if tile_bits <= _LARGEST_TILE_BITS else WIDE
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache  # never let go of: recorded graphs read what it gave
 def _borders(
     columns: int, rows: int, bits: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:

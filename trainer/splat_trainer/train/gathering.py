@@ -80,7 +80,9 @@ class Gathering:
         """Have Adam step by the gradients of all replicas, and forget them."""
         self._optimizer.set_rates(step)
         if self._seen is not None:
-            self._optimizer.step(self._seen if self._schedule.visible_only else None)
+            # What pulls at all of them does so where nothing is seen, too.
+            visible_only = self._schedule.visible_only and not self._pulls
+            self._optimizer.step(self._seen if visible_only else None)
         else:
             with self._exchange.sums_of_all(self._whole_sums()) as sums:
                 self._optimizer.step_by(sums)

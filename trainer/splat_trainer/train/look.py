@@ -76,7 +76,7 @@ class Look:
         """Give `gaussians`, which are leaves without gradients, those of the loss.
 
         A picture whose lists had no room for all that is seen teaches nothing: its gradients
-        are zero. Room is made by whoever counts it, and the view comes again.
+        are zero, and it saw nobody. Room is made by whoever counts it, and the view comes again.
         """
         rendering = self._rasterizer(
             gaussians,
@@ -99,4 +99,7 @@ class Look:
         total.backward()  # type: ignore[no-untyped-call]
         if manner.observes:
             self._strategy.observe(rendering)
-        return Looked(loss.detach(), rendering.visible[0])
+        visible = rendering.visible[0]
+        if rendering.complete is not None:
+            visible = visible & rendering.complete
+        return Looked(loss.detach(), visible)

@@ -40,6 +40,19 @@ class Looking:
         tapes = graph_tapes(rasterizer, image_loss, device) if self._room else None
         if tapes is not None:
             self.record_on(tapes, lambda: list(strategy.state().values()))
+        self._rasterizer = rasterizer
+
+    def expect(self, gaussians: Gaussians, cameras: Sequence[Cameras]) -> None:
+        """Have room for larger views, before the first of them; waits to find out how much.
+
+        Without, every look that the host has asked for before it learns of the first would be
+        lost.
+        """
+        if self._room is None:
+            return
+        wanted = self._rasterizer.make_room(gaussians.detach(), evenly(cameras, _COUNTED_VIEWS))
+        if wanted is not None and wanted.capacity > self._room.capacity:
+            self._room.make(wanted.capacity)
 
     def record_on(self, tapes: MakeTape, anchors: Callable[[], Sequence[torch.Tensor]]) -> None:
         """Record from now on; `anchors` gives the tensors that the strategy adds to."""

@@ -22,7 +22,7 @@ from splat_trainer.optimize.adam import GaussianOptimizer
 from splat_trainer.optimize.growth_plan import CaptureSize, count_cap
 from splat_trainer.optimize.schedule import Schedule
 from splat_trainer.optimize.strategies.strategy import make_strategy
-from splat_trainer.rasterize.interface import Rasterizer
+from splat_trainer.rasterize.interface import Cameras, Rasterizer
 from splat_trainer.train.checkpoint import Checkpoint, check_resumable
 from splat_trainer.train.gathering import Gathering
 from splat_trainer.train.look import Manner, Sight
@@ -104,8 +104,9 @@ class Training:
         )
         if checkpoint is not None:
             self._resume(checkpoint)
-        cameras = [self._views.camera(index) for index in range(len(self._views))]
-        self._looking = Looking(rasterizer, schedule, self._strategy, self.gaussians, cameras)
+        self._looking = Looking(
+            rasterizer, schedule, self._strategy, self.gaussians, self._cameras()
+        )
 
     @property
     def gaussians(self) -> Gaussians:
@@ -169,10 +170,16 @@ class Training:
 
     def _take_size(self, divisor: int) -> None:
         """Have the images at hand in the size that a step wants."""
-        if divisor != self._divisor:
-            full = self._full_views
-            self._views = full if divisor == 1 else full.shrunk(divisor)
-            self._divisor = divisor
+        if divisor == self._divisor:
+            return
+        full, larger = self._full_views, divisor < self._divisor
+        self._views = full if divisor == 1 else full.shrunk(divisor)
+        self._divisor = divisor
+        if larger:
+            self._looking.expect(self.gaussians, self._cameras())
+
+    def _cameras(self) -> list[Cameras]:
+        return [self._views.camera(index) for index in range(len(self._views))]
 
     def checkpoint(self, seconds: float, curve: tuple[CurvePoint, ...]) -> Checkpoint:
         """All that a later process needs to go on; of several replicas, once they are settled."""

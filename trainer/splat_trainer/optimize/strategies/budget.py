@@ -71,15 +71,19 @@ class BudgetStrategy:
         self._count_anew(self._votes.new_zeros(len(optimizer.gaussians), len(self._channels)))
 
     def _stays(self) -> Tensor:
-        """A mask of those that some view uses, and that are not wrong in too many."""
+        """A mask of those that some view uses, and that are not wrong in too many.
+
+        Where a view was missed, it may be the one that uses them: then all stay.
+        """
+        missed = self._missed > 0
         stays = torch.ones(len(self._votes), dtype=torch.bool, device=self._votes.device)
         if self._schedule.drop_unused and self._plan.whole_epochs:
-            stays &= self._vote("weight") > 0
+            stays &= (self._vote("weight") > 0) | missed
         if self._schedule.prune_inconsistent > 0:
             # FastGS's pruning score, stretched to 0..1.
             wrong = self._vote("flagged_loss")
             low, high = wrong.amin(), wrong.amax()
-            stays &= wrong - low <= self._schedule.prune_inconsistent * (high - low)
+            stays &= (wrong - low <= self._schedule.prune_inconsistent * (high - low)) | missed
         return stays
 
     def _score(self, gaussians: Gaussians) -> Tensor:
@@ -114,7 +118,7 @@ class BudgetStrategy:
 
     def state(self) -> dict[str, Tensor]:
         """See `Strategy`."""
-        return {"votes": self._votes}
+        return {"votes": self._votes, "missed": self._missed}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """See `Strategy`."""
@@ -122,10 +126,15 @@ class BudgetStrategy:
         if votes.shape != self._votes.shape:
             raise ValueError("the votes are of another schedule")
         self._count_anew(votes.clone())
+        if "missed" in state:  # checkpoints of before it was counted lack it
+            self._missed.copy_(state["missed"])
 
     def _count_anew(self, votes: Tensor) -> None:
         self._votes = votes
-        self._probe = ErrorProbe(votes, self._channels, flag_error=self._schedule.flag_error)
+        self._missed = votes.new_zeros(len(votes))
+        self._probe = ErrorProbe(
+            votes, self._missed, self._channels, flag_error=self._schedule.flag_error
+        )
 
 
 def draw(score: Tensor, count: int, generator: torch.Generator) -> Tensor:
