@@ -21,6 +21,7 @@ from splat_operator.runtime.connection import open_session
 from splat_operator.runtime.handlers import registry, streams
 from splat_operator.runtime.health import HealthServer
 from splat_operator.runtime.key_queue import KeyQueue
+from splat_operator.runtime.kopf_decoding import decode_watches
 from splat_operator.runtime.kopf_settings import kopf_settings
 from splat_operator.runtime.leader import Leader
 from splat_operator.runtime.listing import Listing
@@ -85,6 +86,7 @@ async def operate(
             leader.run(lead) if settings.leader_election else lead(), name="reconciling"
         )
         stopping = asyncio.Event()
+        decode_watches()
         watch = asyncio.create_task(
             kopf.operator(
                 registry=registry(

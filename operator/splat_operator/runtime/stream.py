@@ -6,7 +6,6 @@ protocol is the API server's own ("Efficient detection of changes" in Kubernetes
 """
 
 import asyncio
-import json
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 import aiohttp
 
 from splat_operator.runtime.watches import SERVER_TIMEOUT
+from splat_operator.world import loads
 from splat_operator.world.fields import mapping, text
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Stream:
                 self._address, params=query, timeout=_LIST_TIMEOUT
             ) as response:
                 await _good(response)
-                page = json.loads(await response.read())
+                page = loads(await response.read())
             for number, item in enumerate(page.get("items") or (), start=1):
                 self._take(item, False)
                 if number % _AT_A_TIME == 0:
@@ -105,7 +105,7 @@ class Stream:
         ) as response:
             await _good(response)
             async for line in _lines(response.content):
-                event = json.loads(line)
+                event = loads(line)
                 kind, raw = event["type"], event["object"]
                 if kind == "ERROR":
                     # 410 is the usual one; after any other nobody knows what was missed.
