@@ -5,12 +5,13 @@ and its import alone takes seconds and tens of megabytes; what is sent and read 
 dicts.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+
+from splat_operator.world import loads
 
 Raw = dict[str, Any]
 
@@ -143,14 +144,14 @@ class ApiClient:
             if response.status >= 400:
                 raise await _error(response)
             content = await response.read()
-            answer: Raw = json.loads(content) if read else {}
+            answer: Raw = loads(content) if read else {}
             return answer
 
 
 async def _error(response: aiohttp.ClientResponse) -> ApiError:
     text = (await response.text(errors="replace"))[:4096]
     try:
-        status = await response.json(content_type=None)
+        status = await response.json(content_type=None, loads=loads)
         causes = (status.get("details") or {}).get("causes") or ()
         return ApiError(
             response.status,

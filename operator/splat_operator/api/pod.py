@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
+from splat_operator.api.depth import within_depth
 from splat_operator.api.resource import ObjectName, Quantity, ResourceModel, rule, rules
 from splat_operator.api.storage import RelativePath
 from splat_trainer.contract.kernels import ARCHITECTURE_PATTERN
@@ -171,10 +172,12 @@ class KernelCache(ResourceModel):
 
 Affinity = Annotated[
     dict[str, Any],
+    AfterValidator(within_depth),
     WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
 ]
 
 PodTemplateOverrides = Annotated[
     dict[str, Any],
+    AfterValidator(within_depth),
     WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
 ]

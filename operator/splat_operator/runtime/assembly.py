@@ -20,7 +20,8 @@ from splat_operator.progress import (
 from splat_operator.runtime.connection import open_session
 from splat_operator.runtime.handlers import registry, streams
 from splat_operator.runtime.health import HealthServer
-from splat_operator.runtime.key_queue import KeyQueue
+from splat_operator.runtime.key_queue import KeyQueue, Reconcile
+from splat_operator.runtime.kopf_decoding import decode_watches
 from splat_operator.runtime.kopf_settings import kopf_settings
 from splat_operator.runtime.leader import Leader
 from splat_operator.runtime.listing import Listing
@@ -48,12 +49,12 @@ async def operate(
         reconciler = Reconciler(
             store, actor, lambda: _installation(settings, trust(), definition.fault), metrics
         )
-        queue = KeyQueue(reconciler.reconcile, urgent=store.awaits_its_job)
-        sweeper = Sweeper(store, queue, client)
         watched = watched_paths(settings.namespaces, settings.watches_nodes)
         watches = Watches(
             frozenset(watched), lambda path, since: sweeper.start(watched[path], since)
         )
+        queue = KeyQueue(_where_seen(watches, reconciler), urgent=store.awaits_its_job)
+        sweeper = Sweeper(store, queue, client)
         listing = Listing(lambda: watches.all_opened)
         metrics.watch_store(store.phases, watches.ages)
         metrics.watch_news(lambda: actor.events_lost)
@@ -66,14 +67,10 @@ async def operate(
             listing,
             metrics,
             lambda: leader.leading or not settings.leader_election,
-            lambda: definition.fault,
+            lambda: "; ".join(filter(None, (definition.fault, watches.fault))),
         )
 
-        def add_all() -> None:
-            for key in store.training_keys():
-                queue.add(key)
-
-        definition.changed = add_all
+        add_all = definition.changed = watches.regained = _adding(store, queue)
 
         async def lead() -> None:
             await listing.wait()
@@ -85,6 +82,7 @@ async def operate(
             leader.run(lead) if settings.leader_election else lead(), name="reconciling"
         )
         stopping = asyncio.Event()
+        decode_watches()
         watch = asyncio.create_task(
             kopf.operator(
                 registry=registry(
@@ -123,6 +121,26 @@ async def operate(
             await health.close()
         if not watch.cancelled():
             watch.result()
+
+
+def _adding(store: Store, queue: KeyQueue) -> Callable[..., None]:
+    """Give what asks for a reconcile of all trainings, or of those of one namespace."""
+
+    def add_all(namespace: str = "") -> None:
+        for key in store.training_keys():
+            if namespace in ("", key.namespace):
+                queue.add(key)
+
+    return add_all
+
+
+def _where_seen(watches: Watches, reconciler: Reconciler) -> Reconcile:
+    """Leave alone what is in a namespace that cannot be seen; it comes again when it can."""
+
+    async def reconcile(key: Key) -> float | None:
+        return None if watches.blind(key.namespace) else await reconciler.reconcile(key)
+
+    return reconcile
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,8 @@ import aiohttp
 import kopf
 from aiohttp.client_middlewares import ClientHandlerType
 
+from splat_operator.runtime.kopf_decoding import Response
+
 _TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _TOKEN_SECONDS = 60.0
 
@@ -42,6 +44,7 @@ def open_session(
         },
         middlewares=(_FreshToken(_TOKEN_FILE),) if _TOKEN_FILE.is_file() else (),
         trace_configs=[trace] if trace else None,
+        response_class=Response,
         trust_env=False,
     )
 

@@ -1,11 +1,13 @@
 """kopf's settings, each with its reason."""
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import kopf
 
 from splat_operator.api import names
-from splat_operator.runtime.stream import PAGE
+from splat_operator.runtime.stream import LONGEST_BACKOFF, PAGE
 from splat_operator.runtime.watches import SERVER_TIMEOUT
 
 
@@ -24,6 +26,9 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.networking.connect_timeout = 10
     settings.networking.request_timeout = 60
+    # By itself it gives up, and the process ends, when one namespace among several has been
+    # refused for a minute. Whether the watches are well is for `watches` to say.
+    settings.networking.error_backoffs = _ForGood()
     settings.watching.server_timeout = SERVER_TIMEOUT
     settings.watching.connect_timeout = 10
     settings.watching.chunk_size = PAGE
@@ -31,6 +36,13 @@ def kopf_settings() -> kopf.OperatorSettings:
     # keep those of tens of thousands of listed objects in memory at once.
     settings.queueing.idle_timeout = 1.0
     return settings
+
+
+class _ForGood:
+    """Pauses between attempts, without an end; each request begins with the first."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((1.0, 2.0, 4.0, 8.0, 16.0), itertools.repeat(LONGEST_BACKOFF))
 
 
 class _NothingCompared(kopf.DiffBaseStorage):

@@ -10,7 +10,8 @@ from splat_operator.api import Phase, names
 from splat_operator.decide import is_job_name, job_name, kernel_plan
 from splat_operator.runtime.kernel_store import KernelStore
 from splat_operator.runtime.keys import Key
-from splat_operator.world import Installation, Job, Pod, Training, Trouble, World
+from splat_operator.world import Installation, Job, Pod, Training, Trouble, World, loads
+from splat_operator.world.decoding import TOO_DEEP
 from splat_operator.world.fields import mapping, text
 
 __all__ = ["Key", "Sighting", "Store", "version_of"]
@@ -55,9 +56,9 @@ class _Written:
     at: float
 
     def read(self) -> Training:
-        raw = json.loads(self.essence)
+        raw = loads(self.essence)
         if self.reported:
-            raw["status"] |= json.loads(self.reported)
+            raw["status"] |= loads(self.reported)
         return Training.from_api(raw)
 
 
@@ -238,14 +239,22 @@ def _written(raw: Mapping[str, Any], version: int, uid: str) -> _Written:
         "spec": raw.get("spec"),
         "status": status,
     }
+    try:
+        written = _json(essence)
+    except RecursionError:  # It could just be decoded. Validation refuses it by these words.
+        written = _json({**essence, "spec": TOO_DEEP})
     return _Written(
-        essence=json.dumps(essence, separators=(",", ":")).encode(),
-        reported=json.dumps(reported, separators=(",", ":")).encode() if reported else b"",
+        essence=written,
+        reported=_json(reported) if reported else b"",
         version=version,
         uid=uid,
         phase=text(status.get("phase")),
         at=time.monotonic(),
     )
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _own_job(training: Training, family: _Family) -> Job | None:

@@ -6,9 +6,9 @@ protocol is the API server's own ("Efficient detection of changes" in Kubernetes
 """
 
 import asyncio
-import json
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from splat_operator.runtime.watches import SERVER_TIMEOUT
+from splat_operator.world import loads
 from splat_operator.world.fields import mapping, text
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,9 @@ _AT_A_TIME = 50
 _LIST_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=SERVER_TIMEOUT + 30, sock_connect=10)
 _RECONNECT_SECONDS = 0.1
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 1.0, 30.0
+_FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
+_SAY_AGAIN_SECONDS = 600.0
+"""So long the same words about a stream are not repeated."""
 
 Raw = Mapping[str, Any]
 Take = Callable[[Raw, bool], None]
@@ -54,6 +57,7 @@ class Stream:
         self._query = {"labelSelector": selector} if selector else {}
         self._take = take
         self._version = ""
+        self._said = ("", 0.0)
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -69,9 +73,16 @@ class Stream:
                 self._version = ""
             except (_RefusedError, aiohttp.ClientError, TimeoutError, ValueError) as error:
                 words = f"{type(error).__name__}: {error}"
-                logger.warning("%s is not watched: %s", self._address, words)
+                self._say(words)
                 await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311
-                backoff = min(_LONGEST_BACKOFF, 2 * backoff)
+                backoff = min(LONGEST_BACKOFF, 2 * backoff)
+
+    def _say(self, words: str) -> None:
+        now = time.monotonic()
+        said, at = self._said
+        if words != said or now - at > _SAY_AGAIN_SECONDS:
+            self._said = (words, now)
+            logger.warning("%s is not watched: %s", self._address, words)
 
     async def _list(self) -> None:
         query = {**self._query, "limit": str(PAGE)}
@@ -80,7 +91,7 @@ class Stream:
                 self._address, params=query, timeout=_LIST_TIMEOUT
             ) as response:
                 await _good(response)
-                page = json.loads(await response.read())
+                page = loads(await response.read())
             for number, item in enumerate(page.get("items") or (), start=1):
                 self._take(item, False)
                 if number % _AT_A_TIME == 0:
@@ -105,7 +116,7 @@ class Stream:
         ) as response:
             await _good(response)
             async for line in _lines(response.content):
-                event = json.loads(line)
+                event = loads(line)
                 kind, raw = event["type"], event["object"]
                 if kind == "ERROR":
                     # 410 is the usual one; after any other nobody knows what was missed.

@@ -1,5 +1,6 @@
 """What is observed, as immutable values, read from what the API server gives."""
 
+from splat_operator.world.decoding import loads
 from splat_operator.world.documents import parse_kernels, parse_progress, parse_result
 from splat_operator.world.job import Job
 from splat_operator.world.kernels import (
@@ -27,6 +28,7 @@ __all__ = [
     "Trouble",
     "WarmUp",
     "World",
+    "loads",
     "parse_kernels",
     "parse_progress",
     "parse_result",

@@ -3,18 +3,20 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from splat_operator.act import ApiError
 from splat_operator.runtime.key_queue import KeyQueue
 from splat_operator.runtime.store import Key, Store
 from splat_operator.runtime.sweep import Sweeper
-from splat_operator.runtime.watched import JOBS, PODS, TRAININGS, Watched
+from splat_operator.runtime.watched import JOBS, NODES, PODS, TRAININGS, Watched
 from splat_operator.runtime.watches import Watches
 
 from .test_store import KEY, a_job, a_pod, a_training
@@ -60,6 +62,73 @@ def test_a_watch_that_is_refused_is_not_open() -> None:
     watches = Watches(frozenset({PATH}))
     requests(watches, {"watch": "true"}, status=500)
     assert not watches.all_opened
+
+
+KINDS = (TRAININGS, JOBS, PODS)
+
+
+def answered(watches: Watches, path: str, status: int) -> None:
+    """Tell the watches that a request for a watch was answered so."""
+    url = URL("http://server").with_path(path).with_query(watch="true")
+    params: Any = SimpleNamespace(response=SimpleNamespace(status=status), url=url)
+    asyncio.run(watches.trace().on_request_end[0](None, None, params))  # type: ignore[arg-type]
+
+
+def in_namespaces(*namespaces: str) -> Watches:
+    return Watches(frozenset(one.path(place) for one in KINDS for place in namespaces))
+
+
+def test_a_namespace_that_is_refused_is_not_waited_for_and_not_acted_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watches = in_namespaces("red", "blue")
+    for one in KINDS:
+        answered(watches, one.path("blue"), 403)
+    assert not watches.all_opened
+    for one in KINDS:
+        answered(watches, one.path("red"), 200)
+    assert watches.all_opened
+    assert (watches.blind("red"), watches.blind("blue")) == (False, True)
+    assert "/namespaces/blue/" in watches.fault
+    later = time.monotonic() + 10_000
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    for one in KINDS:
+        answered(watches, one.path("red"), 200)
+    assert not watches.fresh, "blue is not even refused any more: its watches hang"
+    answered(watches, PODS.path("blue"), 403)
+    assert watches.fresh
+
+
+@pytest.mark.parametrize("namespaces", [(None,), ("red",), ("red", "blue")])
+def test_an_operator_that_may_see_nothing_is_not_ready(namespaces: Any) -> None:
+    watches = in_namespaces(*namespaces)
+    for one in KINDS:
+        for place in namespaces:
+            answered(watches, one.path(place), 403)
+    assert not watches.all_opened
+    assert "refused" in watches.fault
+
+
+def test_nodes_are_not_done_without() -> None:
+    paths = [one.path(place) for one in KINDS for place in ("red", "blue")]
+    watches = Watches(frozenset([*paths, NODES.path(None)]))
+    for path in paths:
+        answered(watches, path, 200)
+    answered(watches, NODES.path(None), 403)
+    assert not watches.all_opened
+
+
+def test_a_namespace_is_told_of_when_all_of_it_is_seen_again() -> None:
+    told: list[str] = []
+    watches = in_namespaces("red", "blue")
+    watches.regained = told.append
+    for status in (200, 403, 200):
+        assert told == []
+        for one in KINDS:
+            answered(watches, one.path("blue"), status)
+    assert told == ["blue"]
+    assert not watches.blind("blue")
+    assert watches.fault == ""
 
 
 def test_a_watch_that_is_not_opened_again_in_time_is_stale(
