@@ -1,9 +1,13 @@
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from splat_trainer.cli.interruption import Interrupted, Interruption
+from splat_trainer.contract import ExitCode
 
 
 def send(number: signal.Signals) -> None:
@@ -48,3 +52,53 @@ def test_the_handlers_before_are_put_back() -> None:
     with Interruption():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_is_passed_on_twice_is_asked_once() -> None:
+    """As where a signal went to all processes of a run, and the first of them passes it on."""
+    with Interruption() as interruption:
+        interruption.forwarded()
+        interruption.defer()
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)
+        assert interruption.requested()
+
+
+def test_a_signal_that_came_before_anything_was_imported_ends_with_its_code(
+    tmp_path: Path,
+) -> None:
+    """The first process of a container would never hear of it, any other one die of it."""
+    early = (
+        "import os, signal, sys;"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]);"
+        "os.kill(os.getpid(), signal.SIGTERM);"
+        "sys.argv = ['splat-trainer', 'synth', '--output', 'capture'];"
+        "from splat_trainer.cli.process import main; main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", early], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == ExitCode.INTERRUPTED
+    assert "Traceback" not in ended.stderr
+    assert "SIGTERM" in ended.stderr
+
+
+def test_a_signal_while_the_last_words_are_said_changes_no_code(tmp_path: Path) -> None:
+    """The result is sent to a place that takes for ever; whoever asks twice does not wait."""
+    asked_twice = (
+        "import os, signal, sys, time;"
+        "from splat_trainer.cli import process, main, result;"
+        "result.RunRecord.tell = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(60);"
+        "main._run = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(60);"
+        "process.main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", asked_twice],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+    assert ended.returncode == ExitCode.INTERRUPTED
+    assert "Traceback" not in ended.stderr

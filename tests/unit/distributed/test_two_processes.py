@@ -95,6 +95,19 @@ def test_sigterm_stops_all_and_one_process_goes_on(run: Callable[..., Run]) -> N
     assert f"going on from checkpoint_{step:07d}" in errors
 
 
+def test_a_signal_to_all_processes_at_once_saves_the_checkpoint_too(
+    run: Callable[..., Run],
+) -> None:
+    """As a service manager or a batch system sends it; the first process passes it on as well."""
+    one = run(iterations=20_000, max_gaussians=2000)
+    one.wait_for_steps()
+    for pid in (*one.ranks(), one.process.pid):
+        os.kill(pid, signal.SIGTERM)
+    code, errors = one.end()
+    assert code == ExitCode.INTERRUPTED, errors
+    assert 0 < one.result()["checkpoint"]["iteration"] < 20_000
+
+
 def listening(pid: int) -> set[str]:
     """The addresses that a process listens on, by proc(5); one of IPv6 as it stands there."""
     own = set()

@@ -40,3 +40,23 @@ def test_downloads_under_way_end_when_another_fails(tmp_path: Path) -> None:
             OneFailsOneGoesOn(tmp_path), [Entry("bad", 1), Entry("good", 2_000)], tmp_path, None
         )
     assert OneFailsOneGoesOn.ended
+
+
+class OneIsInterruptedOneStalls(LocalStorage):
+    """`stalled` brings no byte until it may; `asked` is where the signal comes."""
+
+    begun, may_end = threading.Event(), threading.Event()
+
+    def download(self, name: str, path: Path, on_bytes: OnBytes | None = None) -> None:
+        if name == "asked":
+            assert self.begun.wait(20)
+            raise KeyboardInterrupt
+        self.begun.set()
+        assert self.may_end.wait(20)
+
+
+def test_a_signal_does_not_wait_for_a_server_that_stalls(tmp_path: Path) -> None:
+    storage = OneIsInterruptedOneStalls(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        download_all(storage, [Entry("asked", 1), Entry("stalled", 1)], tmp_path, None)
+    storage.may_end.set()  # it was not waited for: until now it could not end

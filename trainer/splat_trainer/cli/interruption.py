@@ -29,6 +29,7 @@ class Interruption:
     def __init__(self) -> None:
         self._signal_name = ""
         self._deferring = False
+        self._forwarded = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -48,6 +49,17 @@ class Interruption:
         """From now on, the first signal waits for `requested()` to be asked."""
         self._deferring = True
 
+    def let_through(self) -> None:
+        """Hear from now on what was blocked since the process began, which may raise at once."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+    def forwarded(self) -> None:
+        """Signals come from a process that passes them on, and ends this one when asked twice.
+
+        Where one went to all processes at once, the same comes once more from there.
+        """
+        self._forwarded = True
+
     def requested(self) -> bool:
         """Whether a signal came."""
         return bool(self._signal_name)
@@ -60,5 +72,5 @@ class Interruption:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         again = self.requested()
         self._signal_name = signal.Signals(number).name
-        if again or not self._deferring:
+        if (again and not self._forwarded) or not self._deferring:
             raise Interrupted(self._signal_name)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from splat_trainer.cli import logs
 from splat_trainer.cli.failures import explain
-from splat_trainer.cli.interruption import Interruption
+from splat_trainer.cli.interruption import Interrupted, Interruption
 from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.parser import build_parser
 from splat_trainer.cli.result import RunRecord, write_in_place
@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         record.send_to(write_in_place(Path(result_path)))
     with Interruption() as interruption:
         try:
+            interruption.let_through()
             code = _run(argv, interruption, record)
         except SystemExit as exit_:  # argparse, after --help and --version
             code = int(exit_.code or 0)
@@ -53,6 +54,7 @@ def _run(argv: Sequence[str] | None, interruption: Interruption, record: RunReco
     rank: Rank | None = getattr(arguments, "rank", None)
     if rank is not None:
         rank.die_with_parent()
+        interruption.forwarded()
     # Read once, as torch is imported. OpenMP's threads else spin while they wait for each other:
     # beside other work, training on two cores of a CPU took eight times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -67,7 +69,8 @@ def _run(argv: Sequence[str] | None, interruption: Interruption, record: RunReco
 
 def _fail(error: BaseException, record: RunRecord) -> int:
     failure = explain(error)
-    record.tell(record.failed(failure))
+    with contextlib.suppress(Interrupted):  # asked twice: not all need to be told
+        record.tell(record.failed(failure))
     message = " ".join(failure.message.split())
     with contextlib.suppress(OSError):
         print(f"splat-trainer: error: {message}", file=sys.stderr, flush=True)

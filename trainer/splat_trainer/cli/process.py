@@ -4,22 +4,34 @@ Python would first take apart what is left, and wait for what does not end, or b
 that aborts the process:
 
 - the thread that gets a training ready (getting_ready.py), which may be in the middle of PyTorch;
+- downloads that nobody waits for any more (storage/fetch.py);
 - the process group of several ranks, whose threads are waited for while Python's lock is held;
   where one of them wants that lock, as gloo's at times does, the wait is for ever;
 - PyTorch and the GPU's memory, which the kernel frees in no time: half a second.
 """
 
-import logging
-import os
-import sys
-from typing import NoReturn
+import signal
 
-from splat_trainer.cli import main as command
+# Before anything is imported: the first process of a container never hears of a signal that it
+# has no handler for yet, unless that is blocked. `main` lets it through.
+signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+
+import logging  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from typing import NoReturn  # noqa: E402
+
+from splat_trainer.cli import main as command  # noqa: E402
+from splat_trainer.cli.interruption import Interrupted  # noqa: E402
+from splat_trainer.contract import ExitCode  # noqa: E402
 
 
 def main() -> NoReturn:
     """Run `splat-trainer` with this process's arguments, and end the process with its code."""
-    code = command.main()
+    try:
+        code = command.main()
+    except Interrupted:  # asked again, as the last words were said
+        code = int(ExitCode.INTERRUPTED)
     logging.shutdown()
     sys.stderr.flush()
     os._exit(code)

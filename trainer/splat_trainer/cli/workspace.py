@@ -27,7 +27,8 @@ class Workspace:
 def open_scratch() -> Iterator[Path]:
     """Make a folder for temporary files, gone after the block; TMPDIR says where."""
     try:
-        temporary = tempfile.TemporaryDirectory(prefix="splat-trainer-")
+        # A download that a signal left behind may be writing into it still.
+        temporary = tempfile.TemporaryDirectory(prefix="splat-trainer-", ignore_cleanup_errors=True)
     except OSError as error:
         raise TrainerError(
             Reason.STORAGE_DENIED,

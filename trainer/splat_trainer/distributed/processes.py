@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -163,12 +164,23 @@ def _start(program: Program, rank: Rank) -> subprocess.Popen[bytes]:
     environ = dict(program.environ)
     if rank.rank:
         environ.pop(environment.RESULT_PATH, None)  # how the run ends is rank 0's to tell
-    return subprocess.Popen(
-        [*command, "--rank", rank.to_json()],
-        stdin=subprocess.DEVNULL,
-        # Standard output is rank 0's: it may be a stream of JSON lines.
-        stdout=sys.stderr.fileno() if rank.rank else None,
-        env=environ,
-        pass_fds=(rank.scene, *rank.pipes),
-        start_new_session=True,  # Ctrl-C is for this process alone, which passes it on
-    )
+    with _blocked_signals():
+        return subprocess.Popen(
+            [*command, "--rank", rank.to_json()],
+            stdin=subprocess.DEVNULL,
+            # Standard output is rank 0's: it may be a stream of JSON lines.
+            stdout=sys.stderr.fileno() if rank.rank else None,
+            env=environ,
+            pass_fds=(rank.scene, *rank.pipes),
+            start_new_session=True,  # Ctrl-C is for this process alone, which passes it on
+        )
+
+
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """What is started inside hears of these once it can say how it ends, and not before."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

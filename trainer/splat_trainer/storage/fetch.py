@@ -136,13 +136,19 @@ def download_all(
         storage.download(entry.name, target, count)
 
     pool = ThreadPoolExecutor(FILES_AT_ONCE)
+    waits = False
     try:
         for _ in pool.map(download, entries):
             pass
+        waits = True
+    except Exception:
+        waits = True
+        raise
     finally:
-        # One failure, or a signal, is enough: the rest is not tried, what is under way ends.
+        # One failure, or a signal, is enough: the rest is not tried, what is under way ends with
+        # its next bytes. Those may not come for minutes, for which a signal does not wait.
         given_up = True
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=waits, cancel_futures=True)
 
 
 class _GivenUpError(Exception):

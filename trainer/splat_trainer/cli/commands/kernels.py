@@ -1,5 +1,6 @@
 """`splat-trainer kernels`: compiled CUDA kernels in a cache, built, checked, listed, collected."""
 
+import contextlib
 import json
 import logging
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from splat_trainer.cli.failures import explain
+from splat_trainer.cli.interruption import Interrupted
 from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.result import write_in_place
 from splat_trainer.contract import (
@@ -57,10 +59,11 @@ def _build(invocation: Invocation, store: Store) -> int:
             ),
             failure.exit_code,
         )
-    print(document.to_json(), flush=True)
-    place = invocation.environ.get(environment.RESULT_PATH, "").strip()
-    if place:
-        write_in_place(Path(place))(document.to_json())
+    with contextlib.suppress(Interrupted):  # asked twice: not all need to be told
+        print(document.to_json(), flush=True)
+        place = invocation.environ.get(environment.RESULT_PATH, "").strip()
+        if place:
+            write_in_place(Path(place))(document.to_json())
     return int(code)
 
 
