@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from splat_operator.api import names
@@ -193,7 +193,25 @@ class KernelStore:
 
     def _warm_up(self, key: WarmUpKey) -> WarmUp | None:
         family = self._families.get(key)
-        return family.warm_up() if family else None
+        found = family.warm_up() if family else None
+        if family and found and self._collected(key.namespace, family.cache, found):
+            return replace(found, collected=True)
+        return found
+
+    def _collected(self, namespace: str, cache: str, done: WarmUp) -> bool:
+        """Whether a Job that ended later, of the same cache, has deleted what one compiled."""
+        compiled, at = done.document, done.job.finished_at
+        if compiled is None or compiled.key is None or at is None:
+            return False
+        for key, family in self._families.items():
+            if key.namespace != namespace or family.cache != cache:
+                continue
+            other = family.warm_up()
+            told = other.document if other else None
+            later = other and other.job.finished_at and other.job.finished_at > at
+            if later and told and compiled.key in told.removed:
+                return True
+        return False
 
     def _keys_in_use(self, namespace: str) -> tuple[str, ...]:
         """Give the keys that trainings which are not over find in caches of the namespace."""

@@ -77,6 +77,8 @@ class WarmUp:
     pods: tuple[Pod, ...] = ()
     access_modes: tuple[str, ...] = ()
     """How the claim can be mounted, as it was when the Job was made; empty where unknown."""
+    collected: bool = False
+    """Whether another Job has since deleted what this one compiled, for want of room."""
 
     @property
     def document(self) -> KernelsDocument | None:

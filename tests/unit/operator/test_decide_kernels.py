@@ -318,6 +318,17 @@ def test_a_damaged_cache_is_filled_again_once() -> None:
     assert decided(asked, again, refused(70), own=job(asked)).actions == ()
 
 
+def test_kernels_that_another_job_has_deleted_since_are_compiled_again_first() -> None:
+    asked = training()
+    done = warm_up(names(asked)[0], built(), **finished("Complete", seconds=3))
+    decision = decided(asked, replace(done, collected=True))
+    (action,) = decision.actions
+    assert isinstance(action, RedoWarmUp)
+    assert decision.status is not None
+    assert decision.status["phase"] == "PreparingKernels"
+    assert ready(decision)["reason"] == "Compiling"
+
+
 def test_the_status_tells_which_kernels_were_used_and_what_that_saved() -> None:
     result = (
         '{"outcome":"Succeeded","exitCode":0,"reason":"Trained","message":"done",'

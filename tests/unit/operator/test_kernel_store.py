@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from splat_operator.api import names
 from splat_operator.decide import CreateWarmUp, decide
 from splat_operator.runtime.metrics import Metrics
 from splat_operator.runtime.seeing import Seeing
@@ -163,6 +164,28 @@ def test_what_a_build_told_reaches_the_metrics_and_the_next_builds_arguments() -
     assert told == [document]
     assert list(store.kernels.cache_bytes()) == [("gardens", "claim kernels", 16_000_000)]
     assert world(store, MEADOW).kernels.keys_in_use == ("a-key",)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "removed", "collected"),
+    [(80, ("a-key",), True), (40, ("a-key",), False), (80, ("another",), False)],
+)
+def test_what_a_later_job_has_deleted_is_no_longer_there(
+    seconds: float, removed: tuple[str, ...], collected: bool
+) -> None:
+    store, seeing, manifest = two_that_wait()
+    seeing.job(as_made(manifest, 2, **finished("Complete", seconds=60)))
+    built = KernelsDocument(outcome=KernelsOutcome.BUILT, message="", key="a-key")
+    seeing.pod(its_pod(manifest, 3, built))
+    # A build for other GPUs, in the same cache, which had no room for both.
+    metadata = manifest["metadata"]
+    labels = {**metadata["labels"], names.KERNELS_LABEL: "splat-kernels-other"}
+    other = {**manifest, "metadata": {**metadata, "name": "splat-kernels-other", "labels": labels}}
+    seeing.job(as_made(other, 4, **finished("Complete", seconds=seconds)))
+    told = KernelsDocument(outcome=KernelsOutcome.BUILT, message="", key="b-key", removed=removed)
+    seeing.pod(its_pod(other, 5, told))
+    (found,) = world(store, GARDEN).kernels.warm_ups.values()
+    assert found.collected == collected
 
 
 def test_once_all_are_gone_nothing_is_in_use() -> None:

@@ -32,7 +32,9 @@ def warm_up_actions(world: World) -> tuple[Action, ...]:
         elif seen.job.failure_reason and not has_its_pause(seen.job):
             change = {"ttlSecondsAfterFinished": pause_after(seen.job, _waits_since(world))}
             found.append(UpdateJob(seen.job.namespace, one.name, seen.job.uid, change))
-        elif seen.job.complete and any(_in_vain(pod, seen) for pod in world.pods):
+        elif seen.job.complete and (
+            seen.collected or any(_in_vain(pod, seen) for pod in world.pods)
+        ):
             created = _create(world, spec, plan, one)
             found.append(RedoWarmUp(created, seen.job.uid))
     return tuple(found)

@@ -70,7 +70,9 @@ def _of_cache(world: World, plan: KernelPlan, now: datetime | None) -> KernelSta
     failed = [(one, job) for one, job in seen if job and job.job.failure_reason]
     if failed:
         return _failed(plan, *failed[0])
-    compiling = [(one, job) for one, job in seen if not (job and job.job.complete)]
+    compiling = [
+        (one, job) for one, job in seen if not (job and job.job.complete and not job.collected)
+    ]
     if compiling:
         rest = f" ({len(compiling)} of {len(seen)} nodes are left)" if len(seen) > 1 else ""
         return _compiling(world, plan, *compiling[0], rest, now)
