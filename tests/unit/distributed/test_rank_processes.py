@@ -23,6 +23,9 @@ def wait_for(name):
     while not (folder / name).exists():
         time.sleep(0.01)
 """
+LETS_SIGNALS_THROUGH = """
+signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
+"""
 FOR_EVER = "time.sleep(600)"
 
 
@@ -39,7 +42,7 @@ class Stop:
 
 def program(leader: str, follower: str) -> Program:
     def command(body: str) -> list[str]:
-        return [sys.executable, "-S", "-c", READS_ITS_RANK + body]
+        return [sys.executable, "-S", "-c", READS_ITS_RANK + LETS_SIGNALS_THROUGH + body]
 
     return Program(command(leader), command(follower), os.environ)
 
@@ -167,6 +170,20 @@ signal.signal(signal.{name}, lambda *_: sys.exit(75))
 {FOR_EVER}
 """
     assert wait(tmp_path, leader, FOR_EVER, Stop(tmp_path / "ready", name)) == 75
+
+
+def test_a_rank_that_cannot_answer_a_signal_yet_hears_of_it_later(tmp_path: Path) -> None:
+    """It would die of one that comes while it is importing, as if by its own fault."""
+    young = """
+(folder / "started").touch()
+time.sleep(0.5)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+"""
+    leader = READS_ITS_RANK + young + LETS_SIGNALS_THROUGH + FOR_EVER
+    command = [sys.executable, "-S", "-c", leader]
+    whole = Program(command, program("", FOR_EVER).follower, os.environ)
+    with RankProcesses(whole, size=2, device="cpu", folder=tmp_path) as ranks:
+        assert ranks.wait(Stop(tmp_path / "started")) == 75
 
 
 def test_whoever_asks_twice_does_not_wait_for_rank_0(tmp_path: Path) -> None:

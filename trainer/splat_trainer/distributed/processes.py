@@ -42,7 +42,10 @@ class StopRequests(Protocol):
 
 @dataclass(frozen=True)
 class Program:
-    """What each rank runs: a command that takes `--rank`, and the environment."""
+    """What each rank runs: a command that takes `--rank`, and the environment.
+
+    SIGTERM and SIGINT are blocked where it begins: it lets them through when it can answer them.
+    """
 
     leader: Sequence[str]
     follower: Sequence[str]
