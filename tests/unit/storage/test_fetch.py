@@ -45,18 +45,20 @@ def test_downloads_under_way_end_when_another_fails(tmp_path: Path) -> None:
 class OneIsInterruptedOneStalls(LocalStorage):
     """`stalled` brings no byte until it may; `asked` is where the signal comes."""
 
-    begun, may_end = threading.Event(), threading.Event()
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
 
     def download(self, name: str, path: Path, on_bytes: OnBytes | None = None) -> None:
         if name == "asked":
             assert self.begun.wait(20)
             raise KeyboardInterrupt
         self.begun.set()
-        assert self.may_end.wait(20)
+        self.may_end.wait(20)
+        self.ended.set()
 
 
 def test_a_signal_does_not_wait_for_a_server_that_stalls(tmp_path: Path) -> None:
     storage = OneIsInterruptedOneStalls(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         download_all(storage, [Entry("asked", 1), Entry("stalled", 1)], tmp_path, None)
-    storage.may_end.set()  # it was not waited for: until now it could not end
+    assert not storage.ended.is_set()
+    storage.may_end.set()

@@ -10,24 +10,22 @@ that aborts the process:
 - PyTorch and the GPU's memory, which the kernel frees in no time: half a second.
 """
 
+import logging
+import os
 import signal
-
-# Before anything is imported: the first process of a container never hears of a signal that it
-# has no handler for yet, unless that is blocked. `main` lets it through.
-signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-
-import logging  # noqa: E402
-import os  # noqa: E402
-import sys  # noqa: E402
-from typing import NoReturn  # noqa: E402
-
-from splat_trainer.cli import main as command  # noqa: E402
-from splat_trainer.cli.interruption import Interrupted  # noqa: E402
-from splat_trainer.contract import ExitCode  # noqa: E402
+import sys
+from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Run `splat-trainer` with this process's arguments, and end the process with its code."""
+    # Before the rest is imported: the first process of a container never hears of a signal that
+    # it has no handler for yet, unless that is blocked. The command lets it through.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    from splat_trainer.cli import main as command  # noqa: PLC0415
+    from splat_trainer.cli.interruption import Interrupted  # noqa: PLC0415
+    from splat_trainer.contract import ExitCode  # noqa: PLC0415
+
     try:
         code = command.main()
     except Interrupted:  # asked again, as the last words were said

@@ -54,9 +54,9 @@ class DefaultStrategy:
         lengths = torch.hypot(x * (width / 2 * count), y * (height / 2 * count))
         self._gradient_sum += lengths.sum(0)
         seen = rendering.visible
-        self._times_seen += (seen if rendering.complete is None else seen & rendering.complete).sum(
-            0
-        )
+        if rendering.complete is not None:
+            seen = seen & rendering.complete
+        self._times_seen += seen.sum(0)
 
     def changes(self, step: int) -> bool:
         """See `Strategy`."""
