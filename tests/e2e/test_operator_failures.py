@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.cluster.waiting import wait_for
@@ -38,6 +40,28 @@ def test_a_pod_that_no_node_takes_is_queued_in_the_schedulers_words(garden: Name
     assert "Insufficient example.com/no-such-gpu" in condition(status, "Scheduled")["message"]
     assert condition(status, "Accepted")["status"] == "True"
     assert condition(status, "Succeeded")["status"] == "Unknown"
+
+
+def test_a_training_nested_deeply_is_invalid_and_the_operator_goes_on(garden: Namespace) -> None:
+    """As text: Python's own JSON does not write it, and was what the operator died of."""
+    manifest = json.dumps(training("deep", podTemplateOverrides="HERE"))
+    deep = '{"spec":' + '{"a":' * 1_490 + "1" + "}" * 1_490 + "}"
+    here = ("splattraining", "deep", f"--namespace={garden.name}")
+    garden.cluster.kubectl(
+        *("create", f"--namespace={garden.name}", "--filename=-"),
+        stdin=manifest.replace('"HERE"', deep),
+    )
+    try:
+        told = "jsonpath={.status.conditions[?(@.type=='Succeeded')].reason}"
+        wait_for(
+            "the deep one to be told of",
+            lambda: garden.cluster.kubectl("get", *here, "--output", told),
+            until=lambda reason: reason == "InvalidSpec",
+        )
+        garden.apply(training("beside-the-deep-one", resources=UNPLACEABLE))
+        garden.wait_for_reason("beside-the-deep-one", "Unschedulable")
+    finally:
+        garden.cluster.kubectl("delete", *here)
 
 
 def test_an_image_that_cannot_be_pulled_is_told(garden: Namespace) -> None:
