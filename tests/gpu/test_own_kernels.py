@@ -170,6 +170,7 @@ def test_a_picture_without_room_says_so_and_harms_nothing() -> None:
     rendering = rasterizer(gaussians, camera, sh_degree=3, room=room)
     assert rendering.complete is not None
     assert rendering.complete.tolist() == [False]
+    assert not rendering.visible.any()
     rendering.colors.sum().backward()  # type: ignore[no-untyped-call]
     room.fetch()
     torch.cuda.synchronize()

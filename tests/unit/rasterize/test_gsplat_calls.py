@@ -89,18 +89,22 @@ def test_room_is_made_for_the_view_that_needs_most(rasterizer: GsplatRasterizer)
     assert not room.short
 
 
-def test_a_picture_without_room_says_so_and_how_much_it_lacked(
+def test_a_picture_without_room_says_so_and_how_much_it_lacked_and_saw_nobody(
     rasterizer: GsplatRasterizer,
 ) -> None:
     gaussians = random_gaussians(150).detach()
     room = TileRoom(40, CPU)
-    assert rasterizer(gaussians, CAMERAS, sh_degree=0, room=room).complete == torch.tensor([False])
+    cut = rasterizer(gaussians, CAMERAS, sh_degree=0, room=room)
+    assert cut.complete == torch.tensor([False])
+    assert not cut.visible.any()
     assert not room.short  # nobody has asked for the number
     room.fetch()
     assert room.short
     room.make(room_for(room.most))
     assert not room.short
-    assert rasterizer(gaussians, CAMERAS, sh_degree=0, room=room).complete == torch.tensor([True])
+    whole = rasterizer(gaussians, CAMERAS, sh_degree=0, room=room)
+    assert whole.complete == torch.tensor([True])
+    assert whole.visible.any()
 
 
 def test_lists_that_draw_another_picture_are_not_used(

@@ -23,8 +23,11 @@ SCHEDULE = schedule_for(TrainConfig(preset="reference"))
 def test_what_was_not_drawn_whole_counts_for_nothing(complete: bool | None) -> None:
     class Roomy(ReferenceRasterizer):
         def __call__(self, gaussians: Gaussians, cameras: Cameras, **how: Any) -> Rendering:
-            told = None if complete is None else torch.tensor([complete])
-            return replace(super().__call__(gaussians, cameras, **how), complete=told)
+            rendering = super().__call__(gaussians, cameras, **how)
+            if complete is None:
+                return rendering
+            told = torch.tensor([complete])
+            return replace(rendering, visible=rendering.visible & told, complete=told)
 
     drawn = random_gaussians(20, seed=1)
     gaussians = Gaussians.from_dict(

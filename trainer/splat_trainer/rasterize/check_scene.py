@@ -9,7 +9,7 @@ WIDTH, HEIGHT = 150, 101
 
 
 def check_gaussians(device: torch.device, count: int = 400) -> Gaussians:
-    """Gaussians of many sizes around (0, 0, 4), of degree 1."""
+    """Gaussians of many sizes around (0, 0, 4), of degree 3."""
     generator = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> torch.Tensor:
@@ -20,7 +20,7 @@ def check_gaussians(device: torch.device, count: int = 400) -> Gaussians:
         quats=draw(count, 4),
         scales=draw(count, 3) * 0.5 - 2.5,
         opacities=draw(count),
-        sh=draw(count, 4, 3) * 0.3,
+        sh=draw(count, 16, 3) * 0.3,
     ).to(device)
 
 

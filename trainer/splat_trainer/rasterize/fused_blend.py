@@ -5,6 +5,7 @@ training's step; `blend.py` is its twin in plain PyTorch. The kernels are compil
 gsplat's, and are not there where gsplat came compiled from elsewhere.
 """
 
+from itertools import product
 from typing import Any, NamedTuple, Protocol
 
 import gsplat
@@ -18,7 +19,7 @@ from splat_trainer.rasterize.interface import (
     TRANSMITTANCE_THRESHOLD,
 )
 from splat_trainer.rasterize.seen import Seen
-from splat_trainer.rasterize.tile_lists import TileLists, tile_lists
+from splat_trainer.rasterize.tile_lists import SMALL_TILE, TILE, TileLists, tile_lists
 
 MOST_FEATURES = 4
 """As many as our kernels take (`kMostFeatures` in blend.h)."""
@@ -190,7 +191,9 @@ class _FusedBlend(torch.autograd.Function):
 
 @torch.enable_grad()  # type: ignore[no-untyped-call]
 def check_fused(fused: Blend, device: torch.device, *, count: int = 300) -> None:
-    """Compare images and gradients with gsplat's, over black and, with features, over a colour.
+    """Compare images and gradients with gsplat's, by tiles of both sizes.
+
+    Once over black, and once over a colour and with features.
 
     Raises:
         DisagreementError: they differ by more than rounding at Gaussians' edges.
@@ -208,19 +211,21 @@ def check_fused(fused: Blend, device: torch.device, *, count: int = 300) -> None
     drawn = [one.to(device) for one in drawn]
     depths = torch.rand(count, generator=generator).to(device) + 1
     radii = radii.to(device)
-    lists = tile_lists(
-        *(drawn[0][0], radii, depths, drawn[1][0], drawn[3]),
-        width=width,
-        height=height,
-        capacity=count * 200,
-    )
     pulls = [
         torch.randn(1, height, width, channels, generator=generator).to(device)
         for channels in (3, 1, 2)
     ]
     beside = torch.zeros(count, 2, device=device)
     behind = torch.tensor([0.2, 0.9, 0.5], device=device)
-    for background, zeros in ((None, None), (behind, beside)):
+    over = ((None, None), (behind, beside))
+    for tile, (background, zeros) in product((SMALL_TILE, TILE), over):
+        lists = tile_lists(
+            *(drawn[0][0], radii, depths, drawn[1][0], drawn[3]),
+            width=width,
+            height=height,
+            capacity=count * 200,
+            tile=tile,
+        )
         results = []
         for blend in (fused, gsplats_blend):
             leaves = [one.clone().requires_grad_() for one in drawn]

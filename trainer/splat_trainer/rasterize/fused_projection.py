@@ -106,13 +106,13 @@ class _FusedProjection(torch.autograd.Function):
 
 @torch.enable_grad()  # type: ignore[no-untyped-call]
 def check_fused(fused: Projection, device: torch.device) -> None:
-    """Compare what is seen, and gradients, with gsplat's, for degrees 0 and 1.
+    """Compare what is seen, and gradients, with gsplat's, for each degree.
 
     Raises:
         DisagreementError: they differ by more than rounding.
     """
     drawn, camera = check_gaussians(device), check_camera(device)
-    for degree in (1, 0):
+    for degree in range(4):
         results = []
         for project in (fused, gsplats_projection):
             gaussians = leaves(drawn)

@@ -87,6 +87,8 @@ class GsplatRasterizer:
                 absgrad=absgrad,
             )
         visible = (seen.radii > 0).all(-1)
+        if complete is not None:
+            visible = visible & complete[:, None]
         return Rendering(drawn.image, drawn.alphas, seen.means2d, visible, drawn.features, complete)
 
     def projection(self, device: torch.device) -> Projection:

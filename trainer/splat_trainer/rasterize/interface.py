@@ -49,10 +49,10 @@ class Rendering:
     """What C cameras see, and what densification wants to know of it.
 
     `colors` [C, H, W, 3], not clamped; `alphas` [C, H, W, 1]; `means2d` [C, N, 2] in pixels,
-    which keeps its gradient; `visible` [C, N], true for Gaussians that touch the image;
-    `features` [C, H, W, F], what was blended beside the colours, None where nothing was;
-    `complete` [C] bool is false where lists had no room for all that is seen, None where they
-    always have.
+    which keeps its gradient; `visible` [C, N], true for Gaussians that touch the image, and for
+    none of an image that is not complete; `features` [C, H, W, F], what was blended beside the
+    colours, None where nothing was; `complete` [C] bool is false where lists had no room for all
+    that is seen, None where they always have.
     """
 
     colors: Tensor

@@ -59,15 +59,17 @@ def tile_lists(
     width: int,
     height: int,
     capacity: int,
+    tile: int | None = None,
     functions: PairFunctions | None = None,
 ) -> TileLists:
     """Lists for one camera's N projected Gaussians, N > 0; never makes the host wait.
 
     `means2d` [N, 2] and `radii` [N, 2] int32 in pixels, `depths` [N], `conics` [N, 3],
     `opacities` [N] in 0..1, as projection gives them. Radii of zero mean not drawn; the other
-    values of such rows may be anything. `functions` are the device's own where None.
+    values of such rows may be anything. `tile` is what `tile_side` says, and `functions` are the
+    device's own, where None.
     """
-    tile = tile_side(width, height)
+    tile = tile or tile_side(width, height)
     columns, rows = _counts(width, height, tile)
     tiles = columns * rows
     bits = key_bits(tiles)

@@ -99,7 +99,4 @@ class Look:
         total.backward()  # type: ignore[no-untyped-call]
         if manner.observes:
             self._strategy.observe(rendering)
-        visible = rendering.visible[0]
-        if rendering.complete is not None:
-            visible = visible & rendering.complete
-        return Looked(loss.detach(), visible)
+        return Looked(loss.detach(), rendering.visible[0])

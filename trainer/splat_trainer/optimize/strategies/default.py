@@ -53,10 +53,7 @@ class DefaultStrategy:
         x, y = gradients.unbind(-1)
         lengths = torch.hypot(x * (width / 2 * count), y * (height / 2 * count))
         self._gradient_sum += lengths.sum(0)
-        seen = rendering.visible
-        if rendering.complete is not None:
-            seen = seen & rendering.complete
-        self._times_seen += seen.sum(0)
+        self._times_seen += rendering.visible.sum(0)
 
     def changes(self, step: int) -> bool:
         """See `Strategy`."""
