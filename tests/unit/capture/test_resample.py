@@ -12,7 +12,7 @@ from splat_trainer.capture.resample import SampleMap, sample
 
 def mapped(pixels: NDArray[np.float64], width: int, height: int) -> SampleMap:
     where = SampleMap.empty(*pixels.shape[:2])
-    where.fill(slice(None), pixels, width, height)
+    where.fill(slice(None), pixels[..., 0], pixels[..., 1], width, height)
     return where
 
 

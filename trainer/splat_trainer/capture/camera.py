@@ -166,20 +166,15 @@ class Camera:
     def _undistort(self, target: NDArray[np.float64]) -> NDArray[np.float64]:
         """Solve distort(uv) = target by Newton's method with a numeric Jacobian."""
         step = 1e-6
+        around = np.array([[0, 0], [step, 0], [-step, 0], [0, step], [0, -step]])
+        around = around.reshape(5, *(1,) * (target.ndim - 1), 2)
         uv = target.copy()
         with np.errstate(all="ignore"):
             for _ in range(_NEWTON_STEPS):
-                error = self.model.distort(uv, self.distortion) - target
-                columns = [
-                    (
-                        self.model.distort(uv + offset, self.distortion)
-                        - self.model.distort(uv - offset, self.distortion)
-                    )
-                    / (2 * step)
-                    for offset in (np.array([step, 0.0]), np.array([0.0, step]))
-                ]
+                here, right, left, below, above = self.model.distort(uv + around, self.distortion)
+                columns = [(right - left) / (2 * step), (below - above) / (2 * step)]
                 (a, c), (b, d) = (np.moveaxis(column, -1, 0) for column in columns)
-                e, f = np.moveaxis(error, -1, 0)
+                e, f = np.moveaxis(here - target, -1, 0)
                 determinant = a * d - b * c
                 change = np.stack([d * e - b * f, a * f - c * e], axis=-1) / determinant[..., None]
                 uv = uv - change

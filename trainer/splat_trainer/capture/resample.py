@@ -2,7 +2,8 @@
 
 The (up to four) channels of a pixel lie in the four 16-bit lanes of one 64-bit word, so that
 numpy weighs all of them by one multiplication. A photo takes some 25 calls of numpy: each gives
-Python's lock away and asks for it again, which is what threads beside each other wait for.
+Python's lock away and asks for it again, which is what threads beside each other wait for. They
+wait for fresh memory as well, which the system clears for one at a time: work is done in place.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ _ONE = 256
 """The four weights of a pixel add up to this: a lane of 255 * 256 and a half fits in 16 bits."""
 
 _HALF = np.uint64(0x0080_0080_0080_0080)
+
+Places = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -33,25 +36,39 @@ class SampleMap:
         """Make room for a map, to be filled row by row with `fill`."""
         return cls(np.empty((height, width), np.int32), np.empty((4, height, width), np.uint16))
 
-    def fill(self, rows: slice, pixels: NDArray[np.float64], width: int, height: int) -> None:
-        """Let `rows` look at `pixels` [h, W, 2] of a source of `width` x `height`.
+    def fill(self, rows: slice, x: Places, y: Places, width: int, height: int) -> None:
+        """Let `rows` look at the places `x`, `y` [h, W] of a source of `width` x `height`.
 
         A pixel's centre is at half; beyond the outermost centres an image goes on as it is there.
         """
-        left, right = _between(pixels[..., 0], max(width, 2))
-        upper, down = _between(pixels[..., 1], max(height, 2))
-        both = (right * down + _ONE // 2) // _ONE
-        self.index[rows] = upper * max(width, 2) + left
-        self.weights[:, rows] = _ONE - right - down + both, right - both, down - both, both
+        left, right = _between(x, max(width, 2))
+        upper, down = _between(y, max(height, 2))
+        both = right * down
+        both += _ONE // 2
+        both //= _ONE
+        upper *= max(width, 2)
+        upper += left
+        self.index[rows] = upper
+        right -= both
+        down -= both
+        upper_left, *others = self.weights[:, rows]
+        upper_left[:] = _ONE
+        for weight, one in zip(others, (right, down, both), strict=True):
+            weight[:] = one
+            upper_left -= weight
 
 
-def _between(places: NDArray[np.float64], size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _between(places: Places, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Which two of `size` pixels `places` lie between: the first, and the weight of the second."""
-    fixed = np.clip(places - 0.5, 0, size - 1) * _ONE + 0.5
-    fixed[np.isnan(fixed)] = 0
+    fixed = places * _ONE
+    fixed -= _ONE / 2 - 0.5  # the first centre is at half a pixel; half a step rounds
+    np.fmax(fixed, 0.5, out=fixed)  # takes what is no number to there, too
+    np.fmin(fixed, (size - 1) * _ONE + 0.5, out=fixed)
     whole = fixed.astype(np.int32)
-    first = np.minimum(whole // _ONE, size - 2)
-    return first, whole - first * _ONE
+    first = whole // _ONE
+    np.minimum(first, size - 2, out=first)
+    whole -= first * _ONE
+    return first, whole
 
 
 def sample(image: NDArray[np.uint8], where: SampleMap) -> NDArray[np.uint8]:
@@ -71,10 +88,13 @@ def sample(image: NDArray[np.uint8], where: SampleMap) -> NDArray[np.uint8]:
     corners = words, words[1:], words[width:], words[width + 1 :]
     indices, weights = where.index.reshape(-1), where.weights.reshape(4, -1)
     result = np.empty((len(indices), channels), np.uint8)
-    for start in range(0, len(indices), _PIXELS_AT_ONCE):
-        part = slice(start, start + _PIXELS_AT_ONCE)
+    at_once = min(len(indices), _PIXELS_AT_ONCE)
+    sums, products = np.empty(at_once, np.uint64), np.empty(at_once, np.uint64)
+    for start in range(0, len(indices), at_once):
+        part = slice(start, start + at_once)
         index = indices[part].astype(np.intp)
-        total, weighed = np.full(len(index), _HALF), np.empty(len(index), np.uint64)
+        total, weighed = sums[: len(index)], products[: len(index)]
+        total[:] = _HALF
         for corner, weight in zip(corners, weights[:, part], strict=True):
             corner.take(index, out=weighed, mode="clip")  # no index is beyond: the quickest mode
             weighed *= weight

@@ -13,26 +13,14 @@ from numpy.typing import NDArray
 
 from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
 from splat_trainer.capture.fault import invalid
+from splat_trainer.capture.pixel_map import PixelMap, pixel_map
 from splat_trainer.capture.pixels import Photo
-from splat_trainer.capture.resample import SampleMap, sample
+from splat_trainer.capture.resample import sample
 
 MIN_SCALE, MAX_SCALE = 0.2, 2.0
 """COLMAP's bounds on how far a side may shrink or grow."""
 
-_ROWS_AT_ONCE = 128
 _MAPS_KEPT = 8
-
-
-@dataclass(frozen=True)
-class PixelMap:
-    """Where each pixel of the pinhole photo looks in the source.
-
-    `mask` [H, W] is true where that lies inside the source, or None where all do.
-    """
-
-    camera: Camera
-    where: SampleMap
-    mask: NDArray[np.bool_] | None
 
 
 def undistorted_camera(camera: Camera) -> Camera:
@@ -45,10 +33,7 @@ def undistorted_camera(camera: Camera) -> Camera:
             "image; cut it into perspective views first"
         )
     w, h = camera.width, camera.height
-    x = np.arange(w, dtype=np.float64) + 0.5
-    y = np.arange(h, dtype=np.float64) + 0.5
-    left, right = (_pinhole_pixels(camera, np.full(h, at), y)[:, 0] for at in (0.5, w - 0.5))
-    top, bottom = (_pinhole_pixels(camera, x, np.full(w, at))[:, 1] for at in (0.5, h - 0.5))
+    left, right, top, bottom = _border(camera)
     if not all(np.any(np.isfinite(side)) for side in (left, right, top, bottom)):
         raise invalid(
             f"camera {camera.camera_id} ({camera.model.name}) has a distortion that cannot be "
@@ -62,24 +47,6 @@ def undistorted_camera(camera: Camera) -> Camera:
     height = int(max(1.0, np.clip(1 / blank_free_y, MIN_SCALE, MAX_SCALE) * h))
     pinhole = _as_pinhole(camera)
     return replace(pinhole, width=width, height=height, cx=cx * width / w, cy=cy * height / h)
-
-
-def pixel_map(camera: Camera) -> PixelMap:
-    """Work out where each pixel of the undistorted photo of `camera` looks."""
-    pinhole = undistorted_camera(camera)
-    where = SampleMap.empty(pinhole.height, pinhole.width)
-    inside = np.empty((pinhole.height, pinhole.width), np.bool_)
-    x = (np.arange(pinhole.width) + 0.5 - pinhole.cx) / pinhole.fx
-    y = (np.arange(pinhole.height) + 0.5 - pinhole.cy) / pinhole.fy
-    for top in range(0, pinhole.height, _ROWS_AT_ONCE):
-        rows = slice(top, top + _ROWS_AT_ONCE)
-        plane = np.stack(np.meshgrid(x, y[rows]), axis=-1)
-        seen = camera.pixels_from_plane(plane)
-        across, down = seen[..., 0], seen[..., 1]
-        within = (across >= 0) & (across <= camera.width) & (down >= 0)
-        inside[rows] = within & (down <= camera.height)
-        where.fill(rows, seen, camera.width, camera.height)
-    return PixelMap(pinhole, where, None if inside.all() else inside)
 
 
 class Undistorter:
@@ -114,7 +81,7 @@ class Undistorter:
                 del self._slots[next(iter(self._slots))]
         with slot.lock:
             if slot.map is None:
-                slot.map = pixel_map(camera)
+                slot.map = pixel_map(camera, undistorted_camera(camera))
             return slot.map
 
 
@@ -124,12 +91,18 @@ class _Slot:
     map: PixelMap | None = None
 
 
-def _pinhole_pixels(
-    camera: Camera, x: NDArray[np.float64], y: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Say where the pinhole of the same focal length sees what `camera` sees at (x, y)."""
-    rays = camera.rays_from_pixels(np.stack([x, y], axis=-1))
-    return np.asarray(rays[:, :2] * (camera.fx, camera.fy) + (camera.cx, camera.cy))
+def _border(camera: Camera) -> list[NDArray[np.float64]]:
+    """Where the pinhole of the same focal length sees the border of `camera`'s image.
+
+    x of its left and right [h], y of its top and bottom [w]; NaN where no ray comes from.
+    """
+    w, h = camera.width, camera.height
+    x, y = np.arange(w) + 0.5, np.arange(h) + 0.5
+    across = np.concatenate([np.full(h, 0.5), np.full(h, w - 0.5), x, x])
+    down = np.concatenate([y, y, np.full(w, 0.5), np.full(w, h - 0.5)])
+    rays = camera.rays_from_pixels(np.stack([across, down], axis=-1))
+    seen_x, seen_y = rays[:, 0] * camera.fx + camera.cx, rays[:, 1] * camera.fy + camera.cy
+    return [*np.split(seen_x[: 2 * h], 2), *np.split(seen_y[2 * h :], 2)]
 
 
 def _as_pinhole(camera: Camera) -> Camera:
