@@ -104,10 +104,23 @@ def _own_cluster(layout: Layout, keep: bool) -> Iterator[Cluster]:
     if not was_up:
         started_by_tests.touch()
     yield client.own(layout)
+    _leave(layout, users, keep)
+
+
+def _leave(layout: Layout, users: Lock, keep: bool) -> None:
     last = users.only_holder()
-    if last and started_by_tests.exists() and not keep:
+    if last and (layout.root / "started-by-tests").exists() and not keep:
         lifecycle.down(layout.name)
     users.release(remove=last)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Where several processes ran and were interrupted, none of them has ended the cluster."""
+    if hasattr(config, "workerinput") or config.getoption("--cluster-context") or os.geteuid() != 0:
+        return
+    layout = Layout.of(config.getoption("--cluster-name"))
+    if (layout.root / "started-by-tests").exists():
+        _leave(layout, Lock(layout.users, shared=True), config.getoption("--keep-cluster"))
 
 
 NewNamespace = Callable[[Mapping[str, str]], str]
