@@ -1,5 +1,6 @@
 """Many processes want one build: it is made once, whoever of them dies on the way."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -138,6 +139,23 @@ def test_a_lease_whose_file_is_garbage_is_waited_for_no_longer_than_patience(
     store = Store(tmp_path / "cache")
     store.root.mkdir()
     (store.root / f".lease-{KEY}.7").write_bytes(b"\xff" * 100)
+    _, built = flight(store).obtain(lambda: put(store, tmp_path / "scratch"))
+    assert built
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "fifo"])
+def test_what_lies_in_a_leases_place_and_is_no_file_is_passed_over(
+    kind: str, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "cache")
+    store.root.mkdir()
+    place = store.root / f".lease-{KEY}.1"
+    if kind == "folder":
+        place.mkdir()
+    elif kind == "link":
+        place.symlink_to(tmp_path / "elsewhere")
+    else:
+        os.mkfifo(place)
     _, built = flight(store).obtain(lambda: put(store, tmp_path / "scratch"))
     assert built
 

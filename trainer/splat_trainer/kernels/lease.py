@@ -12,6 +12,7 @@ good, and the cache takes the first that is whole (store.py).
 """
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -29,6 +30,8 @@ from splat_trainer.contract.model import Document
 
 _LIMIT = 1 << 12
 _NUMBER = re.compile(r"[1-9][0-9]{0,11}")
+_NO_FILE = (errno.EISDIR, errno.ELOOP, errno.ENXIO)
+"""What opening or reading a folder, a symbolic link or a socket in a lease's place fails by."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,10 @@ class Leases:
             content = _read(self._path(number))
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno not in _NO_FILE:
+                raise
+            content = b""  # nobody's: found dead after a while, and passed over
         return Sighting(number, content, parse_lease(content))
 
     def _numbers(self) -> Iterator[int]:
