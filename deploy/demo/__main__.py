@@ -4,14 +4,17 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from deploy.demo import current_cluster, own_cluster
 from deploy.demo.captures import capture_to_train
 from deploy.demo.manifests import TrainingRequest
 from deploy.demo.stages import DemoError, Stages
 from deploy.demo.story import REPOSITORY, tell
+
+Choice = TypeVar("Choice")
 
 
 def main() -> int:
@@ -79,13 +82,13 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     up.add_argument(
         "--iterations",
         type=int,
-        default=int(environ.get("ITERATIONS") or 300),
+        default=environ.get("ITERATIONS") or 300,
         help="training steps (ITERATIONS)",
     )
     up.add_argument(
         "--max-side",
         type=int,
-        default=int(environ.get("MAX_SIDE") or 128),
+        default=environ.get("MAX_SIDE") or 128,
         help="longest side of the images, in pixels (MAX_SIDE)",
     )
     up.add_argument("--max-gaussians", type=int, default=20_000)
@@ -93,20 +96,31 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     up.add_argument("--timeout", type=float, default=1800, help="seconds for the training")
     up.add_argument(
         "--gpus",
-        type=int,
-        choices=(0, 1),
-        default=int(environ.get("GPUS") or 0),
+        type=_one_of(0, 1),
+        default=environ.get("GPUS") or "0",
         help="GPUs of the training (GPUS)",
     )
     down = commands.add_parser("down", help="remove the demo")
     for command in (up, down):
         command.add_argument(
             "--cluster",
-            choices=("own", "current"),
+            type=_one_of("own", "current"),
             default=environ.get("CLUSTER") or "own",
             help="the project's own cluster, or that of the current kubeconfig context (CLUSTER)",
         )
     return parser
+
+
+def _one_of(*choices: Choice) -> Callable[[str], Choice]:
+    """Read one of these; unlike argparse's own `choices` also where it is the default."""
+
+    def read(text: str) -> Choice:
+        for choice in choices:
+            if text == str(choice):
+                return choice
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(map(str, choices))}")
+
+    return read
 
 
 if __name__ == "__main__":

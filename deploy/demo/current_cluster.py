@@ -81,8 +81,11 @@ def reachable_images(cluster: CurrentCluster, environ: Mapping[str, str], stages
     if not FOR_TESTS.fullmatch(cluster.context):
         raise DemoError(
             f"the nodes of {cluster.context} must be able to pull the demo's images. Build and "
-            "push Dockerfile.operator, Dockerfile.trainer (--build-arg GSPLAT_KERNELS=none on a "
-            "base with PyTorch for the CPU is enough) and tests/cluster/s3server/Dockerfile, then: "
+            "push Dockerfile.operator, Dockerfile.trainer (a base with PyTorch for the CPU is "
+            "enough: --build-arg BASE=..., GSPLAT_KERNELS=none, GSPLAT_VERSION=none, "
+            "CUDA_VERSION=none and the base's own PYTHON_VERSION and TORCH_VERSION) and "
+            "tests/cluster/s3server/Dockerfile (beside the file that `python -m tests.cluster "
+            "s3-binary` names), then: "
             "make demo CLUSTER=current "
             + " ".join(f"{variable}=..." for variable in IMAGE_VARIABLES)
         )

@@ -1,5 +1,6 @@
 """The project's own cluster on this machine, and the project's images on it."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.cluster.loading import load_image
 from tests.cluster.tools import of_cluster
 
 NAME = "demo"
-HINT = f"{Path(sys.executable).name} -m tests.cluster kubectl --name {NAME} -- get splat -A"
+HINT = f"{os.path.relpath(sys.executable)} -m tests.cluster kubectl --name {NAME} -- get splat -A"
 
 
 def bring_up(stages: Stages, tools: Path | None = None) -> Kube:

@@ -18,6 +18,8 @@ from deploy.demo.waiting import waiting_for_pods
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHART = REPOSITORY / "charts" / "splat-operator"
 S3_SERVER = REPOSITORY / "deploy" / "examples" / "s3-server.yaml"
+SUMMARY = "splattraining.json"
+"""The resource as it was in the end; a folder that has it is a demo's, which the next replaces."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,10 @@ def tell(
     chart_values: Mapping[str, Any] | None = None,
 ) -> None:
     """Install the operator, train `capture`, and leave the outputs in `output`."""
+    if output.exists() and any(output.iterdir()) and not (output / SUMMARY).exists():
+        raise DemoError(
+            f"{output} holds what is no demo's, and the outputs would replace it: name another"
+        )
     credentials = prepare(kube, images, capture, stages, chart_values)
     ended = _train(kube, request, stages, timeout)
     with stages.stage(f"Collecting the outputs in {output.name}/"):
@@ -130,6 +136,7 @@ def _collect(kube: Kube, credentials: Credentials, output: Path) -> list[Path]:
     if output.exists():
         shutil.rmtree(output)
     output.mkdir(parents=True)
+    (output / SUMMARY).touch()
     with connect(
         kube, manifests.NAMESPACE, manifests.S3_SERVICE, manifests.S3_PORT, credentials
     ) as client:
@@ -140,7 +147,7 @@ def _summarise(ended: Object, output: Path, files: list[Path]) -> None:
     for path in files:
         print(f"    {path.stat().st_size:>12,}  {path.relative_to(output.parent)}")
     result = ended["status"].get("result", {})
-    (output / "splattraining.json").write_text(json.dumps(ended, indent=2) + "\n")
+    (output / SUMMARY).write_text(json.dumps(ended, indent=2) + "\n")
     print(f"\nSucceeded: {json.dumps(result)}")
     print(f"Splat:  {output / 'point_cloud.ply'}")
     print(f"Report: {output / 'report.html'}")
@@ -158,5 +165,7 @@ def _image_values(image: str, reference: str) -> str:
     repository, found, digest = reference.partition("@")
     if found:
         return f"{image}.repository={repository},{image}.digest={digest}"
-    repository, _, tag = reference.rpartition(":")
+    repository, found, tag = reference.rpartition(":")
+    if not found or "/" in tag:  # a colon before a slash is that of a port
+        raise DemoError(f"image {reference} has neither tag nor digest: name one of them, too")
     return f"{image}.repository={repository},{image}.tag={tag}"

@@ -38,6 +38,9 @@ def test_a_throw_away_or_private_cluster_may_be_used(context: str, server: str) 
         ("mine", "https://kubernetes.example.com:6443", "neither on this machine"),
         ("mine", "", "neither on this machine"),
         ("kindly-prod", "https://10.0.0.1:6443", "production"),
+        ("splat-prod", "https://10.0.0.1:6443", "production"),
+        ("splat-gpus", "https://ABC.gr7.eu-west-1.eks.amazonaws.com", "cloud"),
+        ("kind-kind", "https://8.8.8.8:6443", "neither on this machine"),
     ],
 )
 def test_what_looks_like_production_or_lies_elsewhere_is_refused(

@@ -16,8 +16,8 @@
 {{- end }}
 
 {{- define "splat-operator.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "splat-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "splat-operator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "splat-operator.labels" -}}
@@ -87,6 +87,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* What it may do that has no namespace; and, where it serves all namespaces, with trainings. */}}
+{{- define "splat-operator.clusterRules" -}}
+{{- if .Values.progress.enabled }}
+- apiGroups: [authentication.k8s.io]
+  resources: [tokenreviews]
+  verbs: [create]
+{{- end }}
+{{- if include "splat-operator.watchesNodes" . }}
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [get, list, watch]
+{{- end }}
+{{- if not .Values.namespaces }}
+{{ include "splat-operator.trainingRules" . }}
+{{- end }}
+{{- end }}
+
 {{/* Whether the operator makes claims itself: in namespaces that nobody can name beforehand. */}}
 {{- define "splat-operator.makesClaims" -}}
 {{- if and .Values.kernelCache.create (not .Values.namespaces) }}true{{ end }}
@@ -117,8 +134,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* Never the labels that the Service and the disruption budget select by. */}}
 {{- define "splat-operator.testLabels" -}}
-app.kubernetes.io/name: {{ include "splat-operator.name" . | trunc 58 }}-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: "{{ include "splat-operator.name" . | trunc 58 }}-test"
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 

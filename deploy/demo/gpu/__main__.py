@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -83,9 +84,8 @@ def _machine(packed: Path, stages: Stages) -> tuple[Kube, Images]:
             Path(os.environ.get("SPLAT_KERNELS_DIR") or scratch / "kernels")
         )
     archive = scratch / "images.tar"
-    if not archive.exists():
-        with stages.stage("Images of operator and trainer, from this machine's PyTorch"):
-            write_images(archive, packed / "site", compiled)
+    with stages.stage("Images of operator and trainer, from this machine's PyTorch"):
+        write_images(archive, packed / "site", compiled)
     with stages.stage("Loading the images into containerd"):
         loaded = load_image(Layout.of(own_cluster.NAME), archive)
         server = _unpack_file(packed / "s3-server.tar.xz", scratch / "s3-server.tar")
@@ -95,16 +95,20 @@ def _machine(packed: Path, stages: Stages) -> tuple[Kube, Images]:
 
 
 def _unpack(archive: Path, folder: Path) -> Path:
-    if not folder.exists():
+    """Unpack what was not unpacked whole before, or is of another archive; gives `folder`."""
+    told = folder / ".unpacked"
+    of = str(archive.stat().st_mtime_ns)
+    if not (told.exists() and told.read_text() == of):
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         subprocess.run(["tar", "--extract", "--file", archive, "--directory", folder], check=True)
+        told.write_text(of)
     return folder
 
 
 def _unpack_file(packed: Path, target: Path) -> Path:
-    if not target.exists():
-        with target.open("wb") as file:
-            subprocess.run(["xz", "--decompress", "--stdout", packed], stdout=file, check=True)
+    with target.open("wb") as file:
+        subprocess.run(["xz", "--decompress", "--stdout", packed], stdout=file, check=True)
     return target
 
 
@@ -135,13 +139,13 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
             command.add_argument(
                 "--iterations",
                 type=int,
-                default=int(environ.get("ITERATIONS") or 0) or None,
+                default=environ.get("ITERATIONS") or None,
                 help="training steps (ITERATIONS); the preset's own, and 7000 in scenes",
             )
             command.add_argument(
                 "--gpus",
                 type=int,
-                default=int(environ.get("GPUS") or 1),
+                default=environ.get("GPUS") or 1,
                 help="GPUs of each training (GPUS)",
             )
             command.add_argument("--output", type=Path, default=REPOSITORY / "demo-output")

@@ -54,7 +54,7 @@ CLUSTER_RULES: tuple[Rule, ...] = (
         "verbs": ["create"],
     },
 )
-"""In a ClusterRole, also where the operator serves named namespaces only."""
+"""In a ClusterRole, where progress is posted, also if only named namespaces are served."""
 
 NODE_RULES: tuple[Rule, ...] = (
     {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]},
@@ -62,16 +62,22 @@ NODE_RULES: tuple[Rule, ...] = (
 """Beside them, where the labels of nodes tell for which GPUs kernels are compiled."""
 
 
-def own_namespace_rules(progress_secret: str, lease: str) -> tuple[Rule, ...]:
-    """In a Role in the operator's own namespace. `create` cannot be bound to a name."""
+def progress_rules(secret: str) -> tuple[Rule, ...]:
+    """In a Role in the operator's own namespace: certificates. `create` is bound to no name."""
     return (
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
         {
             "apiGroups": [""],
             "resources": ["secrets"],
-            "resourceNames": [progress_secret],
+            "resourceNames": [secret],
             "verbs": ["get", "update"],
         },
+    )
+
+
+def lease_rules(lease: str) -> tuple[Rule, ...]:
+    """In the same Role, where replicas elect a leader."""
+    return (
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
         {
             "apiGroups": ["coordination.k8s.io"],

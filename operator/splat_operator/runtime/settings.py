@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -167,6 +168,13 @@ class Settings(BaseModel):
                 "switch off progress and leader election"
             )
         return self
+
+    @field_validator("kernel_cache_path")
+    @classmethod
+    def _stays_in_the_volume(cls, path: str) -> str:
+        if path.startswith("/") or {".", ".."} & set(path.split("/")):
+            raise ValueError(f"{path!r} is no folder in the claim: give one such as kernels/gsplat")
+        return path
 
     @model_validator(mode="after")
     def _has_one_place_for_kernels(self) -> Self:

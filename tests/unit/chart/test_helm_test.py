@@ -25,6 +25,13 @@ def test_the_capture_is_made_before_the_training_and_that_before_it_is_followed(
         assert o["metadata"]["annotations"]["helm.sh/hook"] == "test"
 
 
+@pytest.mark.parametrize("length", [46, 47, 48, 52])
+def test_its_training_has_a_name_that_the_definition_takes(render: Render, length: int) -> None:
+    rendered = render(fullnameOverride="a" * length)
+    (training,) = [o for o in rendered.hooks if o["kind"] == "SplatTraining"]
+    assert len(training["metadata"]["name"]) <= 52
+
+
 def test_its_training_is_one_that_the_operator_understands(render: Render) -> None:
     training = hook(render(), "SplatTraining")
     spec = SplatTrainingSpec.model_validate(training["spec"])

@@ -7,7 +7,8 @@ from splat_operator.runtime.permissions import (
     CLUSTER_RULES,
     NODE_RULES,
     TRAINING_RULES,
-    own_namespace_rules,
+    lease_rules,
+    progress_rules,
 )
 from tests.unit.chart.conftest import NAMESPACE, Render, Rendered
 
@@ -40,7 +41,8 @@ def granted_to_the_operator(rendered: Rendered) -> dict[tuple[str, str], Rules]:
     return found
 
 
-OWN = own_namespace_rules("splat-operator-progress", "splat-operator")
+PROGRESS, LEASE = progress_rules("splat-operator-progress"), lease_rules("splat-operator")
+OWN = (*PROGRESS, *LEASE)
 
 
 def test_cluster_wide_it_grants_exactly_what_the_code_asks_for(render: Render) -> None:
@@ -60,6 +62,21 @@ def test_a_kernel_cache_adds_what_it_needs_and_nothing_else(render: Render) -> N
     )
     assert normal(granted["ClusterRoleBinding", ""]) == normal(CLUSTER_RULES)
     assert normal(granted["RoleBinding", "red"]) == normal(TRAINING_RULES)
+    granted = granted_to_the_operator(render(namespaces=["red"], kernelCache={"claimName": "k"}))
+    assert normal(granted["ClusterRoleBinding", ""]) == normal((*CLUSTER_RULES, *NODE_RULES))
+
+
+def test_what_is_switched_off_needs_no_rule(render: Render) -> None:
+    off = {"enabled": False}
+    granted = granted_to_the_operator(render(progress=off))
+    assert normal(granted["ClusterRoleBinding", ""]) == normal(TRAINING_RULES)
+    assert normal(granted["RoleBinding", NAMESPACE]) == normal(LEASE)
+    granted = granted_to_the_operator(render(leaderElection=off, replicaCount=1))
+    assert normal(granted["RoleBinding", NAMESPACE]) == normal(PROGRESS)
+    granted = granted_to_the_operator(
+        render(progress=off, leaderElection=off, replicaCount=1, namespaces=["red"])
+    )
+    assert set(granted) == {("RoleBinding", "red")}
 
 
 def test_with_named_namespaces_it_grants_nothing_elsewhere(render: Render) -> None:

@@ -59,6 +59,14 @@ def test_the_schema_and_the_defaults_name_the_same_values() -> None:
         ({"progress": {"port": 70000}}, "/progress/port"),
         ({"kernelCache": {"path": "/absolute"}}, "/kernelCache/path"),
         ({"kernelCache": {"path": "../above"}}, "/kernelCache/path"),
+        ({"kernelCache": {"path": "a/../../above"}}, "/kernelCache/path"),
+        ({"kernelCache": {"size": 5368709120}}, "/kernelCache/size"),
+        ({"kernelCache": {"accessModes": ["ReadOnlyMany"]}}, "/kernelCache/accessModes"),
+        ({"kernelCache": {"inImage": True, "claimName": "k"}}, "kernels lie in one place"),
+        ({"kernelCache": {"inImage": True, "create": True}}, "kernels lie in one place"),
+        ({"kernelCache": {"nodePath": "/k", "create": True}}, "kernels lie in one place"),
+        ({"progress": {"port": 8080}, "metrics": {"port": 8080}}, "are the same"),
+        ({"podLabels": {"app.kubernetes.io/name": "x"}}, "/podLabels"),
         ({"log": {"level": "loud"}}, "/log/level"),
         ({"workers": 0}, "/workers"),
         ({"tests": {"spec": {"source": {}}}}, "/tests/spec"),
@@ -71,6 +79,45 @@ def test_a_mistake_is_refused_by_its_name(
 ) -> None:
     with pytest.raises(HelmError, match=re.escape(words)):
         render(**values)
+
+
+def test_names_that_yaml_reads_as_something_else_stay_names(render: Render) -> None:
+    rendered = render(
+        namespaces=["123", "no"],
+        fullnameOverride="1e3",
+        nameOverride="0x1",
+        priorityClassName="123",
+        serviceAccount={"name": "456"},
+        kernelCache={"create": True, "storageClassName": "no", "path": "gsplat: v1 #2"},
+        tests={"storageClassName": "1.5"},
+    )
+    wanted = ("name", "namespace", "serviceAccountName", "priorityClassName", "storageClassName")
+    values = [value for o in rendered.objects + rendered.hooks for value in named(o, wanted)]
+    assert {"123", "no", "1e3", "456", "1.5"} <= set(values)
+    assert [value for value in values if not isinstance(value, str)] == []
+    assert (
+        "--kernel-cache-path=gsplat: v1 #2"
+        in rendered.one("Deployment", "1e3")["spec"]["template"]["spec"]["containers"][0]["args"]
+    )
+
+
+def named(document: Any, keys: tuple[str, ...]) -> Iterator[Any]:
+    """What stands under these keys, at any depth; and all labels."""
+    if isinstance(document, list):
+        for item in document:
+            yield from named(item, keys)
+    elif isinstance(document, dict):
+        for key, value in document.items():
+            if key in keys and not isinstance(value, dict):
+                yield value
+            if key in ("labels", "matchLabels", "resourceNames"):
+                yield from value.values() if isinstance(value, dict) else value
+            yield from named(value, keys)
+
+
+def test_parts_of_a_processor_can_be_asked_for_in_numbers(render: Render) -> None:
+    resources = render(resources={"requests": {"cpu": 0.5}}).pod["containers"][0]["resources"]
+    assert resources["requests"]["cpu"] == 0.5
 
 
 def test_every_value_is_told_of_in_words() -> None:

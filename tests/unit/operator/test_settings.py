@@ -32,6 +32,8 @@ def test_namespaces_are_separated_by_commas() -> None:
         (["--workers", "many"], ENOUGH, "--workers"),
         (["--progress-url", "http://plain"], ENOUGH, "--progress-url"),
         (["--progress-url", "https://host/path"], ENOUGH, "--progress-url"),
+        (["--kernel-cache-path", "a/../../b"], ENOUGH, "--kernel-cache-path"),
+        (["--kernel-cache-path", "/b"], ENOUGH, "--kernel-cache-path"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(
