@@ -182,6 +182,10 @@ def test_the_definition_of_the_resource_outlives_the_release(render: Render) -> 
     assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
+def test_a_second_release_can_leave_the_definition_to_the_first(render: Render) -> None:
+    assert not render(crd={"create": False}).all("CustomResourceDefinition")
+
+
 def test_everything_namespaced_says_where_it_goes(render: Render) -> None:
     cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
     everything = render(
