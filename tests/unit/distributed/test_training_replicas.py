@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from splat_trainer.capture.load import load_scene
 from splat_trainer.capture.scene import Scene
@@ -17,6 +18,7 @@ from splat_trainer.distributed.scaling import scaled_to, views_a_step
 from splat_trainer.gaussians.gaussians import Gaussians
 from splat_trainer.optimize.adam import GaussianOptimizer
 from splat_trainer.optimize.gathered import Gathered
+from splat_trainer.optimize.growth_plan import growth_plan
 from splat_trainer.optimize.losses import image_loss_for, regularization
 from splat_trainer.optimize.schedule import Schedule, schedule_for
 from splat_trainer.optimize.strategies.strategy import make_strategy
@@ -94,8 +96,11 @@ def twin(scene: Scene, config: TrainConfig, size: int) -> Gaussians:
     on_device = DeviceViews(scene.train_views, CPU)
     draw, loss_of = ReferenceRasterizer(), image_loss_for(CPU)
     gathered: list[list[torch.Tensor]] = [[] for _ in range(size)]  # summed in the replicas' order
-    for begin in range(0, config.iterations, size):
-        steps = range(begin + 1, min(begin + size, config.iterations) + 1)
+    last = 0
+    while last < config.iterations:
+        steps = range(last + 1, min(last + size, config.iterations) + 1)
+        last = next((step for step in steps if strategy.changes(step)), steps[-1])
+        steps = range(steps[0], last + 1)
         for gradients, step in zip(gathered, steps, strict=False):
             view = order.at(step)
             probe = strategy.probe(step)
@@ -122,15 +127,13 @@ def twin(scene: Scene, config: TrainConfig, size: int) -> Gaussians:
                 leaf.grad = None
             if step < schedule.densify_until or probe is not None:
                 strategy.observe(rendering)
-        events = [step for step in steps if strategy.changes(step)]
-        if events or any(schedule.moves(step) for step in steps):
+        if strategy.changes(last) or any(schedule.moves(step) for step in steps):
             for index, (_, leaf) in enumerate(optimizer.gaussians):
                 leaf.grad = torch.stack([one[index] for one in gathered if one]).sum(0)
             gathered = [[] for _ in range(size)]
-            optimizer.set_rates(steps[-1])
+            optimizer.set_rates(last)
             optimizer.step(None)
-            for step in events or steps[-1:]:
-                strategy.update(step, optimizer, generator)
+            strategy.update(last, optimizer, generator)
     return optimizer.gaussians.detach()
 
 
@@ -202,6 +205,70 @@ def test_a_run_goes_on_with_another_number_of_replicas(
         assert_same(replicas[0].gaussians, other.gaussians)
 
 
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_every_view_of_an_epoch_has_its_say_in_the_event_that_ends_it(
+    scene: Scene, size: int
+) -> None:
+    """Replicas end a step there: 2, 3 and 5 of them do not divide epochs of 7 views."""
+    config = settings(
+        strategy="budget", iterations=28, densify_until_iteration=28, densification_interval=8
+    )
+    plan = growth_plan(schedule_for(config), 7)
+
+    def looks(exchange: Exchange) -> list[int]:
+        training = Training(
+            scene,
+            config,
+            schedule_for(config),
+            device=CPU,
+            rasterizer=ReferenceRasterizer(),
+            exchange=exchange,
+        )
+        ends = []
+        while training.step < config.iterations:
+            training.advance()
+            ends.append(training.step)
+        return ends
+
+    assert len(scene.train_views) == 7
+    assert plan.whole_epochs
+    assert plan.events
+    for ends in in_threads(size, looks):
+        assert set(plan.events) <= set(ends)
+
+
+def test_a_run_that_goes_on_by_another_plan_takes_no_view_for_counted(
+    scene: Scene, tmp_path: Path
+) -> None:
+    config = settings(strategy="budget")
+    first = in_threads(1, lambda exchange: trained(scene, config, exchange, until=6))[0]
+    saved = load_checkpoint(save_checkpoint(first.checkpoint(0.0, ()), tmp_path))
+
+    def missed(other: TrainConfig) -> Tensor:
+        def go_on(exchange: Exchange) -> Training:
+            return trained(scene, other, exchange, until=6, checkpoint=saved)
+
+        return in_threads(1, go_on)[0].checkpoint(0.0, ()).strategy["missed"]
+
+    assert not missed(config).any()
+    assert missed(config.model_copy(update={"iterations": 30})).all()
+
+
+def test_a_run_that_goes_on_under_a_lower_cap_keeps_to_it(scene: Scene, tmp_path: Path) -> None:
+    config = settings()
+    first = in_threads(1, lambda exchange: trained(scene, config, exchange, until=12))[0]
+    saved = load_checkpoint(save_checkpoint(first.checkpoint(0.0, ()), tmp_path))
+    cap = len(saved.gaussians) - 50
+    lower = config.model_copy(update={"max_gaussians": cap})
+
+    def go_on(exchange: Exchange) -> Training:
+        return trained(scene, lower, exchange, checkpoint=saved)
+
+    resumed = in_threads(1, go_on)[0]
+    assert len(resumed.gaussians) <= cap
+    assert resumed.gaussians_trained >= len(saved.gaussians)
+
+
 def test_replicas_exchange_as_often_as_adam_steps(scene: Scene) -> None:
     config = settings(iterations=22)
 
@@ -227,8 +294,9 @@ def test_replicas_exchange_as_often_as_adam_steps(scene: Scene) -> None:
             training.advance()
         return told
 
-    # Each four views; also where Gaussians come, after 5 and 10 steps and 15; and at the end.
-    assert in_threads(2, exchanges) == [[4, 6, 8, 10, 12, 16, 20, 22]] * 2
+    # Each four views; also where Gaussians come, after 5 and 10 steps and 15, where both end one
+    # step earlier, as the second has none of its own; and at the end.
+    assert in_threads(2, exchanges) == [[4, 5, 9, 10, 12, 15, 17, 21, 22]] * 2
 
 
 @pytest.mark.parametrize("until", [8, 14])

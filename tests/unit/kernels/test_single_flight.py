@@ -120,6 +120,36 @@ def test_a_damaged_build_is_made_again_and_the_damage_is_told(tmp_path: Path) ->
     assert "damaged" in wanted.refusal
 
 
+def test_a_holder_that_was_thought_dead_and_cleared_away_takes_the_others_build(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path / "cache")
+    store.root.mkdir()
+
+    def stalled() -> Manifest:
+        leases = Leases(store.root, KEY)
+        heir = leases.take(leases.newest())
+        assert heir is not None
+        put(store, tmp_path / "scratch")
+        heir.done()
+        raise FileNotFoundError(2, "No such file or directory", "what the heir has removed")
+
+    manifest, built = flight(store).obtain(stalled)
+    assert not built
+    assert store.verified(KEY) == manifest
+
+
+def test_a_file_that_a_build_lacks_is_told_where_nobody_took_over(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache")
+    store.root.mkdir()
+
+    def lacking() -> Manifest:
+        raise FileNotFoundError(2, "No such file or directory", "a header")
+
+    with pytest.raises(FileNotFoundError):
+        flight(store).obtain(lacking)
+
+
 def test_a_build_that_fails_is_tried_by_the_next_who_comes(tmp_path: Path) -> None:
     store = Store(tmp_path / "cache")
     store.root.mkdir()

@@ -83,6 +83,19 @@ def test_opacities_are_halved_only_where_they_have_time_to_come_back(
     assert sum(schedule.fades_opacity(step) for step in steps) == fades
 
 
+@pytest.mark.parametrize(
+    ("iterations", "until", "fades"),
+    [(200, 200, [100]), (5_000, 5_000, [2_500]), (5_200, 5_000, [2_500]), (9_000, 7_650, 3)],
+)
+def test_no_halving_comes_so_late_that_it_is_what_is_measured(
+    iterations: int, until: int, fades: list[int] | int
+) -> None:
+    config = TrainConfig(iterations=iterations, densify_until_iteration=until)
+    schedule = schedule_for(config)
+    found = [step for step in range(1, iterations + 1) if schedule.fades_opacity(step)]
+    assert fades in (found, len(found))
+
+
 def test_images_grow_by_shares_of_the_run() -> None:
     schedule = replace(Schedule(100), coarse_until=((0.3, 2), (0.1, 4)))
     sizes = [schedule.divisor_at(step) for step in (1, 10, 11, 30, 31, 100)]

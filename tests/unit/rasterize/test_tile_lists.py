@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from splat_trainer.contract import Reason, TrainerError
 from splat_trainer.kernels.self_check import DisagreementError
 from splat_trainer.rasterize import tile_sort
 from splat_trainer.rasterize.interface import ALPHA_THRESHOLD
@@ -26,6 +27,7 @@ from splat_trainer.rasterize.tile_lists import (
     tile_side,
 )
 from splat_trainer.rasterize.tile_pairs import PLAIN, PairFunctions, check_fused
+from splat_trainer.rasterize.tile_room import room_for
 from tests.unit.own_kernels.interpreted import run_interpreted
 from tests.unit.rasterize.scenes import cameras_around, random_gaussians
 
@@ -208,3 +210,10 @@ def test_a_sort_that_is_wrong_fails_its_check(wrong: tile_sort.SortPairs) -> Non
     tile_sort.check_fused(tile_sort.plain_sort, cpu)
     with pytest.raises(DisagreementError, match="order"):
         tile_sort.check_fused(wrong, cpu)
+
+
+def test_more_pairs_than_kernels_can_count_are_refused_with_what_to_do() -> None:
+    assert room_for(1_600_000_000) < 2**31
+    with pytest.raises(TrainerError, match="lower maxGaussians or maxSide") as refused:
+        room_for(1_700_000_000)
+    assert refused.value.reason is Reason.OUT_OF_GPU_MEMORY

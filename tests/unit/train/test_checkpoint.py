@@ -19,6 +19,7 @@ from splat_trainer.train.checkpoint import (
     check_resumable,
     load_checkpoint,
     save_checkpoint,
+    within,
 )
 from splat_trainer.train.checkpoint_files import newest_checkpoint
 from splat_trainer.train.observer import CurvePoint
@@ -172,3 +173,16 @@ def test_only_the_same_capture_and_kind_of_splat_can_go_on() -> None:
             check_resumable(saved, scene(*VIEWS), saved.config.model_copy(update=changed))
     with pytest.raises(TrainerError, match="views that are not this"):
         check_resumable(replace(saved, views=("a.png", "c.png")), scene(*VIEWS), saved.config)
+
+
+def test_a_lower_cap_takes_the_least_opaque_out_of_all_that_is_kept_of_them() -> None:
+    saved = checkpoint()
+    saved = replace(saved, adam={**saved.adam, "pending": {"seen": torch.arange(20)}})
+    cut = within(saved, 12)
+    rows = saved.gaussians.opacities.argsort(descending=True)[:12].sort().values
+    assert torch.equal(cut.gaussians.means, saved.gaussians.means[rows])
+    assert torch.equal(cut.strategy["gradient_sum"], saved.strategy["gradient_sum"][rows])
+    assert torch.equal(cut.adam["pending"]["seen"], rows)
+    GaussianOptimizer(cut.gaussians, Schedule(100), 1.0).load_state(cut.adam)
+    for cap in (None, 20, 21):
+        assert within(saved, cap) is saved

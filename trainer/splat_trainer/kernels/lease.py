@@ -172,7 +172,7 @@ class Lease:
 
     def __init__(self, leases: Leases, number: int, opened: int) -> None:
         self._leases = leases
-        self._number = number
+        self.number = number
         self._opened = opened
         self._record = LeaseRecord(
             holder=secrets.token_hex(16), host=socket.gethostname()[:256], pid=os.getpid()
@@ -192,7 +192,7 @@ class Lease:
         """Give it up: what it was for is there."""
         self._stop()
         os.close(self._opened)
-        self._leases.forget(self._number)
+        self._leases.forget(self.number)
 
     def give_up(self, reason: Reason | None = None, message: str = "") -> None:
         """Give it up without a result; with a reason, others who wait fail for it too."""
@@ -204,7 +204,7 @@ class Lease:
         with contextlib.suppress(OSError):  # then it is found dead
             self._write()
         os.close(self._opened)
-        self._leases.forget(self._number - 1)
+        self._leases.forget(self.number - 1)
 
     def _beat(self, every_seconds: float) -> None:
         while not self._over.wait(every_seconds):

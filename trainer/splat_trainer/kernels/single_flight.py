@@ -53,7 +53,12 @@ class SingleFlight:
                 _fail_as_it_did(seen)
             lease = self._leases.take(seen)
             if lease:
-                return self._build_under(lease, build)
+                try:
+                    return self._build_under(lease, build)
+                except FileNotFoundError:
+                    if not self._was_taken_over(lease):
+                        raise
+                    continue
             time.sleep(self._timing.poll_seconds)  # another was faster: its lease is seen soon
 
     def _build_under(self, lease: Lease, build: Callable[[], Manifest]) -> tuple[Manifest, bool]:
@@ -69,6 +74,11 @@ class SingleFlight:
             raise
         lease.done()
         return manifest, found is None
+
+    def _was_taken_over(self, lease: Lease) -> bool:
+        """Whether another thought this one dead while its writes stalled, and cleared them away."""
+        newest = self._leases.newest()
+        return self._found() is not None or (newest is not None and newest.number > lease.number)
 
     def _found(self) -> Manifest | None:
         """The build that is there, if it is sound; one that was refused is not read again."""

@@ -133,8 +133,13 @@ class Schedule:
         return next((divisor for end, divisor in ends if step <= end), 1)
 
     def fades_opacity(self, step: int) -> bool:
-        """Whether strategy budget halves opacities after this step."""
-        return self.fade_every > 0 and step % self.fade_every == 0 and step <= self.densify_until
+        """Whether strategy budget halves opacities after this step.
+
+        They need steps to come back: at least half as many are left as lie between two halvings.
+        """
+        if self.fade_every <= 0 or step % self.fade_every or step > self.densify_until:
+            return False
+        return 2 * (self.iterations - step) >= self.fade_every
 
     def densifies(self, step: int) -> bool:
         """Whether Gaussians are added and removed after this step."""

@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from splat_trainer.contract import Reason, TrainerError
+
 MARGIN = 1.3
 """Times the most pairs that a view had: the room for the next ones."""
 
@@ -16,10 +18,24 @@ _SPARE = 1.1
 _LEAST = 1 << 14
 """Room comes in multiples of this, so that it changes seldom."""
 
+_MOST = (1 << 31) - _LEAST
+"""Kernels count pairs in 32 bits."""
+
 
 def room_for(pairs: int) -> int:
-    """Room for views of which the worst had `pairs`."""
-    return max(1, -(-int(pairs * MARGIN) // _LEAST)) * _LEAST
+    """Room for views of which the worst had `pairs`.
+
+    Raises:
+        TrainerError: they are more than kernels can count.
+    """
+    room = max(1, -(-int(pairs * MARGIN) // _LEAST)) * _LEAST
+    if room > _MOST:
+        raise TrainerError(
+            Reason.OUT_OF_GPU_MEMORY,
+            f"a view has {pairs:,} pairs of Gaussian and tile, more than can be counted: lower "
+            "maxGaussians or maxSide",
+        )
+    return room
 
 
 class TileRoom:

@@ -1,8 +1,9 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped."""
 
 import errno
+import logging
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from splat_trainer.train.checkpoint_files import (
     newest_checkpoint,
 )
 from splat_trainer.train.observer import CurvePoint
+
+_log = logging.getLogger(__name__)
 
 _FORMAT = "splat-trainer checkpoint 1"
 _UNREADABLE = (
@@ -128,6 +131,28 @@ def check_resumable(checkpoint: Checkpoint, scene: Scene, config: TrainConfig) -
             f"the checkpoint was trained on {len(checkpoint.views)} views that are not this "
             f"capture's {len(names)}: is it another capture, or another --holdout-every?",
         )
+
+
+def within(checkpoint: Checkpoint, cap: int | None) -> Checkpoint:
+    """A checkpoint with at most `cap` Gaussians: those of the least opacity are left out."""
+    count = len(checkpoint.gaussians)
+    if cap is None or count <= cap:
+        return checkpoint
+    _log.info("%s Gaussians of the checkpoint's %s are left out", f"{count - cap:,}", f"{count:,}")
+    rows = checkpoint.gaussians.opacities.topk(cap).indices.sort().values
+
+    def kept(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            name: one[rows] if one.ndim and len(one) == count else one
+            for name, one in tensors.items()
+        }
+
+    return replace(
+        checkpoint,
+        gaussians=checkpoint.gaussians.select(rows),
+        adam={kind: kept(tensors) for kind, tensors in checkpoint.adam.items()},
+        strategy=kept(checkpoint.strategy),
+    )
 
 
 def _from_document(document: Any) -> Checkpoint:

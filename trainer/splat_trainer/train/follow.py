@@ -43,8 +43,9 @@ def follow(follower: Follower, rank: Rank) -> None:
             if exchange.stops(training.step, wanted=False):
                 training.settle()  # as rank 0 does, for the checkpoint that it writes then
                 break
+            before = training.step
             training.advance()
-            if saves_after(training.step, exchange.size, begin.config):
+            if saves_after(before, training.step, begin.config):
                 training.settle()
         follower.wait_for_the_end()
     except torch.OutOfMemoryError as error:

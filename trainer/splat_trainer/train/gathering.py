@@ -115,7 +115,9 @@ class Gathering:
         sums = self._sums_now()
         names = [name for name, _ in self._optimizer.gaussians]
         gradients = zip(names, sums.gradients, strict=True)
-        return {"pending": {**dict(gradients), "seen": sums.times_seen}}
+        pending = {**dict(gradients), "seen": sums.times_seen}
+        # Copies: a file of a part of a memory holds all of it, which has room for growth.
+        return {"pending": {name: one.clone() for name, one in pending.items()}}
 
     @torch.no_grad()
     def load_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:

@@ -155,10 +155,11 @@ class _Run:
                 if self._exchange.stops(training.step, wanted=stop()):
                     self._interrupted = True
                     break
+                before = training.step
                 self._loss = training.advance()
                 if self._meter.due(training.step):
                     self._report()
-                self._measure_or_save()
+                self._measure_or_save(before)
             if self._interrupted:
                 self._save()
 
@@ -213,19 +214,19 @@ class _Run:
         count = len(training.gaussians)
         self._meter.report(training.step, loss, count, self._train_seconds())
 
-    def _measure_or_save(self) -> None:
-        """What is due every so many steps, but not after the last one."""
+    def _measure_or_save(self, before: int) -> None:
+        """What is due every so many steps, but not after the last; `before` is the one before."""
         training, config = self._started(), self._config
-        step, stride = training.step, self._exchange.size
+        step = training.step
         if step == config.iterations:
             return
         every = max(1, config.iterations // _MEASUREMENTS)
         # One step before round numbers: after those, opacities may just have been reset.
-        if crosses(step, step + stride, every) and self._scene.test_views:
+        if crosses(step, training.next_steps[-1], every) and self._scene.test_views:
             psnr = self._evaluate(_MEASURED_VIEWS, None).psnr
             self._meter.measured(psnr)
             self._report()
-        if saves_after(step, stride, config):
+        if saves_after(before, step, config):
             self._save()
 
     def _evaluate(self, most: int, on_render: RenderSink | None) -> Evaluation:

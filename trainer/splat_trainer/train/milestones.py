@@ -8,10 +8,10 @@ def crosses(before: int, after: int, every: int) -> bool:
     return after // every > before // every
 
 
-def saves_after(step: int, stride: int, config: TrainConfig) -> bool:
-    """Whether a run that goes on by `stride` steps writes a checkpoint after `step` of them.
+def saves_after(before: int, step: int, config: TrainConfig) -> bool:
+    """Whether a run that went on from `before` to `step` writes a checkpoint now.
 
     Not after the last: the splat itself is written then.
     """
     every = config.checkpoint_interval
-    return bool(every) and step < config.iterations and crosses(step - stride, step, every)
+    return bool(every) and step < config.iterations and crosses(before, step, every)

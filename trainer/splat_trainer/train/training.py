@@ -23,7 +23,7 @@ from splat_trainer.optimize.growth_plan import CaptureSize, count_cap
 from splat_trainer.optimize.schedule import Schedule
 from splat_trainer.optimize.strategies.strategy import make_strategy
 from splat_trainer.rasterize.interface import Cameras, Rasterizer
-from splat_trainer.train.checkpoint import Checkpoint, check_resumable
+from splat_trainer.train.checkpoint import Checkpoint, check_resumable, within
 from splat_trainer.train.gathering import Gathering
 from splat_trainer.train.look import Manner, Sight
 from splat_trainer.train.looking import Looking
@@ -85,6 +85,8 @@ class Training:
             self._exchange.take_from_first([tensor for _, tensor in gaussians])
         else:
             check_resumable(checkpoint, scene, config)
+            self.gaussians_trained = len(checkpoint.gaussians)
+            checkpoint = within(checkpoint, self._cap)
             gaussians = checkpoint.gaussians.to(device)
         self._optimizer = GaussianOptimizer(gaussians, self._schedule, scene.scene_scale)
         self._strategy = make_strategy(
@@ -113,17 +115,28 @@ class Training:
         """The Gaussians as they are now, cut from the graph."""
         return self._optimizer.gaussians.detach()
 
+    @property
+    def next_steps(self) -> range:
+        """The steps that `advance` does next, one of each replica.
+
+        They end where the Gaussians change, so that no view is counted for the change before it.
+        """
+        most = min(self.step + self._exchange.size, self._config.iterations)
+        steps = range(self.step + 1, most + 1)
+        last = next((step for step in steps if self._strategy.changes(step)), most)
+        return range(self.step + 1, last + 1)
+
     def advance(self) -> Tensor:
         """Train one step, and give its loss as a tensor that nobody waited for."""
         exchange, schedule = self._exchange, self._schedule
-        steps = range(self.step + 1, min(self.step + exchange.size, self._config.iterations) + 1)
+        steps = self.next_steps
         own, last = self.step + 1 + exchange.rank, steps[-1]
         count = len(self._optimizer.gaussians)
-        changes = [step for step in steps if self._strategy.changes(step)]
+        changes = self._strategy.changes(last)
         # Gradients of several views add up until then; they do not outlive their Gaussians.
-        moves = bool(changes) or any(schedule.moves(step) for step in steps)
+        moves = changes or any(schedule.moves(step) for step in steps)
         self._gathering.begin()
-        # The last step may have fewer views than replicas.
+        # There may be fewer steps than replicas.
         loss = torch.zeros((), device=self._device)
         if own in steps:
             loss = self._look(own, steps_next=moves)
@@ -132,8 +145,7 @@ class Training:
             self._gathering.step(last)
             if changes:
                 self._gathering.tell_counts()
-            for step in changes or [last]:
-                self._strategy.update(step, self._optimizer, self._generator)
+            self._strategy.update(last, self._optimizer, self._generator)
         self.gaussians_trained = max(self.gaussians_trained, count)
         if exchange.size > 1 and (changes or last % _COMPARED_EVERY < exchange.size):
             exchange.compare(self._optimizer.gaussians, last)
@@ -228,7 +240,7 @@ class Training:
         try:
             self._optimizer.load_state(as_counted_by(self._views_a_step, checkpoint.adam))
             self._gathering.load_state(checkpoint.adam)
-            self._strategy.load_state(checkpoint.strategy)
+            self._strategy.load_state(_counted(checkpoint, self._config))
             if checkpoint.device == self._device.type:
                 self._generator.set_state(checkpoint.rng)
             else:  # the two kinds of generator cannot read each other's state
@@ -239,3 +251,13 @@ class Training:
                 f"the checkpoint's optimizer does not fit its Gaussians ({error}): "
                 "resume from another, or start anew",
             ) from error
+
+
+def _counted(checkpoint: Checkpoint, config: TrainConfig) -> dict[str, Tensor]:
+    """What a checkpoint's strategy has counted; of another plan's views some may be missing."""
+    plan = ("iterations", "densify_until_iteration", "densification_interval", "preset")
+    same = all(getattr(checkpoint.config, field) == getattr(config, field) for field in plan)
+    counted = dict(checkpoint.strategy)
+    if "missed" in counted and not same:
+        counted["missed"] = torch.ones_like(counted["missed"])
+    return counted
