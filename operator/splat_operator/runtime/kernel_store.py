@@ -22,6 +22,22 @@ class WarmUpObject(NamedTuple):
     uid: str
 
 
+class NodeObject(NamedTuple):
+    """A node with GPUs, as far as one looks whether it is there."""
+
+    name: str
+    uid: str
+
+
+@dataclass(slots=True)
+class _NodeSight:
+    """One node, and when it was last brought by a watch or a list."""
+
+    value: GpuNode
+    uid: str
+    at: float
+
+
 @dataclass(slots=True)
 class _Sight:
     """One Job or pod, its version, and when it was last brought by a watch or a list."""
@@ -66,7 +82,7 @@ class KernelStore:
     """
 
     def __init__(self) -> None:
-        self._nodes: dict[str, GpuNode] = {}
+        self._nodes: dict[str, _NodeSight] = {}
         self._families: dict[WarmUpKey, _Family] = {}
         self._users: dict[WarmUpKey, set[Key]] = {}
         self._used: dict[Key, tuple[WarmUpKey, ...]] = {}
@@ -75,24 +91,37 @@ class KernelStore:
     @property
     def nodes(self) -> tuple[GpuNode, ...]:
         """The nodes with GPUs."""
-        return tuple(self._nodes.values())
+        return tuple(sight.value for sight in self._nodes.values())
 
     def see_node(self, raw: Mapping[str, Any]) -> tuple[Key, ...]:
         """Take in a node; news where its GPUs are, or whether it is ready."""
-        name = text(mapping(raw, "metadata").get("name"))
-        node = GpuNode.from_api(raw)
-        if self._nodes.get(name) == node:
-            return ()
-        if node is None:
+        metadata = mapping(raw, "metadata")
+        name, node = text(metadata.get("name")), GpuNode.from_api(raw)
+        before = self._nodes.get(name)
+        if node:
+            self._nodes[name] = _NodeSight(node, text(metadata.get("uid")), time.monotonic())
+        elif before:
             del self._nodes[name]
-        else:
-            self._nodes[name] = node
-        return tuple(self._used)
+        return () if node == (before.value if before else None) else tuple(self._used)
 
     def forget_node(self, raw: Mapping[str, Any]) -> tuple[Key, ...]:
         """Take in that a node is gone."""
         gone = self._nodes.pop(text(mapping(raw, "metadata").get("name")), None)
         return tuple(self._used) if gone else ()
+
+    def nodes_unseen_since(self, moment: float) -> list[NodeObject]:
+        """Give the nodes that neither watch nor list has brought since a monotonic time."""
+        return [
+            NodeObject(name, sight.uid) for name, sight in self._nodes.items() if sight.at < moment
+        ]
+
+    def forget_node_object(self, gone: NodeObject) -> tuple[Key, ...]:
+        """Let go of a node that is not there any more, and not of a later one of its name."""
+        sight = self._nodes.get(gone.name)
+        if sight is None or sight.uid != gone.uid:
+            return ()
+        del self._nodes[gone.name]
+        return tuple(self._used)
 
     def see_job(self, raw: Mapping[str, Any], version: int) -> tuple[Key, ...]:
         """Take in a Job that fills a cache."""
@@ -157,7 +186,12 @@ class KernelStore:
                 self._users.pop(one, None)
 
     def unseen_since(self, plural: str, moment: float) -> list[WarmUpObject]:
-        """Give the objects that neither watch nor list has brought since a monotonic time."""
+        """Give the objects that neither watch nor list has brought since a monotonic time.
+
+        Raises ValueError for all but Jobs and pods; of nodes `nodes_unseen_since` tells.
+        """
+        if plural not in ("jobs", "pods"):
+            raise ValueError(f"no {plural} are kept here")
         return [
             WarmUpObject(key, sight.value.name, uid)
             for key, family in self._families.items()

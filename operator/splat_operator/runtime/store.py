@@ -180,7 +180,11 @@ class Store:
         return family.training.read() if own else None
 
     def unseen_since(self, plural: str, moment: float) -> list[Sighting]:
-        """Give the objects that neither watch nor list has brought since a monotonic time."""
+        """Give the objects that neither watch nor list has brought since a monotonic time.
+
+        Raises ValueError for what is not kept here, such as nodes: those are among the kernels.
+        """
+        _check(plural)
         found = []
         for key, family in self._families.items():
             training = family.training
@@ -197,7 +201,8 @@ class Store:
         return found
 
     def forget(self, plural: str, sighting: Sighting) -> None:
-        """Let go of an object that is not there any more."""
+        """Let go of an object that is not there any more; raises as `unseen_since`."""
+        _check(plural)
         family = self._families.get(sighting.key)
         if family is None:
             return
@@ -229,6 +234,11 @@ class Store:
     def _tidy(self, key: Key, family: _Family) -> None:
         if family.empty:
             del self._families[key]
+
+
+def _check(plural: str) -> None:
+    if plural not in (names.PLURAL, "jobs", "pods"):
+        raise ValueError(f"no {plural} are kept here")
 
 
 def _written(raw: Mapping[str, Any], version: int, uid: str) -> _Written:
