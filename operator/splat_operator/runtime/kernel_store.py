@@ -159,23 +159,27 @@ class KernelStore:
 
     def seen_for(self, key: Key, plan: KernelPlan, *, over: bool) -> KernelsSeen:
         """Give what a training needs to know, and remember what it depends on until it is over."""
+        wanted = self.uses(key, plan, over=over)
         if not plan.cached:
-            self.drop(key)
             return KernelsSeen()
-        wanted = tuple(WarmUpKey(key.namespace, one.name) for one in plan.warm_ups)
-        if over:
-            self.drop(key)
-        elif self._used.get(key) != wanted:
-            self.drop(key)
-            self._used[key] = wanted
-            for one in wanted:
-                self._users.setdefault(one, set()).add(key)
         found = {one.name: self._warm_up(one) for one in wanted}
         return KernelsSeen(
             nodes=self.nodes,
             warm_ups={name: one for name, one in found.items() if one},
             keys_in_use=self._keys_in_use(key.namespace),
         )
+
+    def uses(self, key: Key, plan: KernelPlan, *, over: bool) -> tuple[WarmUpKey, ...]:
+        """Remember on what a training depends, until it is over; gives the warm-ups planned."""
+        wanted = tuple(WarmUpKey(key.namespace, one.name) for one in plan.warm_ups)
+        if over or not plan.cached:
+            self.drop(key)
+        elif self._used.get(key) != wanted:
+            self.drop(key)
+            self._used[key] = wanted
+            for one in wanted:
+                self._users.setdefault(one, set()).add(key)
+        return wanted
 
     def drop(self, key: Key) -> None:
         """Forget on what a training depended."""

@@ -161,6 +161,18 @@ class Store:
             _stopping(training, job, family),
         )
 
+    def look_at_kernels(self, key: Key, installation: Installation) -> None:
+        """Remember on which kernels a training depends, as `world` does, and give nothing."""
+        family = self._families.get(key)
+        if family is None or family.training is None:
+            return
+        if family.training.phase in (Phase.SUCCEEDED, Phase.FAILED):
+            self.kernels.drop(key)
+            return
+        training = family.training.read()
+        plan = kernel_plan(installation, training, self.kernels.nodes)
+        self.kernels.uses(key, plan, over=training.finished)
+
     def trained_by(self, key: Key, pod_uid: str) -> Training | None:
         """Give the training that the pod works for now; None where it does not.
 
