@@ -70,7 +70,7 @@ class Actor:
             else:
                 await self._client.delete(path, uid=action.uid, owned_first=action.pods_first)
         except ApiError as error:
-            if not (error.gone or error.conflict):
+            if not (error.gone or error.replaced):
                 raise
 
     async def _make(self, manifest: Raw) -> Raw:
@@ -107,7 +107,8 @@ class Actor:
     async def write_status(self, training: Training, status: Mapping[str, Any]) -> Raw | None:
         """Write the whole status, as far as the installed definition takes it.
 
-        Gives the training as it is now, None where it is gone.
+        Gives the training as it is now, None where it is gone or another has its name. Raises
+        ApiError for all else that is refused: nobody else would bring the status about.
         """
         fitted = self._definition.fitted(status)
         body = _body(training.namespace, training.name, training.uid, fitted)
@@ -116,7 +117,7 @@ class Actor:
             async with self._lanes.turn(Lane.STATUS):
                 return await self._client.apply(path, body, manager=names.MANAGER, force=True)
         except ApiError as error:
-            if error.gone or error.conflict:
+            if error.gone or error.replaced:
                 return None
             if error.worth_telling:
                 self._definition.refused(error)

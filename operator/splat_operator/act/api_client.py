@@ -21,6 +21,9 @@ _JSON = "application/json"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 
 
+_OTHER_UID = ("UID in precondition", "the UID in the precondition", "uid mismatch")
+"""Of the storage, of a deletion and of a patch; no object's name has a space in it."""
+
 Count = Callable[[str, str], None]
 
 
@@ -52,6 +55,16 @@ class ApiError(Exception):
     def conflict(self) -> bool:
         """Whether somebody else was first: another field manager, another uid, another version."""
         return self.status == 409
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another object, of another uid, has the name by now.
+
+        A conflict says so in its message only: it has no cause, and its reason is that of others.
+        """
+        if self.conflict:
+            return any(words in self.message for words in _OTHER_UID)
+        return self.status == HTTPStatus.UNPROCESSABLE_ENTITY and "metadata.uid" in self.fields
 
     @property
     def in_vain(self) -> bool:

@@ -1,5 +1,6 @@
 """The address that trainers report to: POST /v1/namespaces/{ns}/trainings/{name}/progress."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ LEAST_SECONDS = 0.5
 KEPT_OPEN_SECONDS = 15.0
 """A connection is kept for a next report within this time, and closed where it is further off:
 a handshake costs a core about a millisecond, an open connection some 50 KiB."""
+BODY_SECONDS = 10.0
+"""Whoever has not sent a report's few hundred bytes within this time holds the connection only."""
 
 _ROUTE = "/v1/namespaces/{namespace}/trainings/{name}/progress"
 _POD_LIMIT = 20_000
@@ -73,8 +76,13 @@ class ProgressEndpoint:
     async def _answer(self, request: web.Request, came_at: float) -> web.Response:
         training = await self._authorized(request, came_at)
         try:
-            body = await request.text()
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await request.text()
             document = parse_progress(body)
+        except TimeoutError:
+            response = _refusal(HTTPStatus.REQUEST_TIMEOUT, "the report did not come to its end")
+            response.force_close()
+            return response
         except (ValueError, LookupError) as error:
             return _refusal(HTTPStatus.BAD_REQUEST, f"no progress document: {_fault(error)}")
         target = Target(training.namespace, training.name, training.uid)

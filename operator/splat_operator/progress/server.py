@@ -16,6 +16,10 @@ from splat_operator.progress.identity_secret import IdentitySecret
 logger = logging.getLogger(__name__)
 
 _RENEWAL_SECONDS = 6 * 3600
+_LINGER_SECONDS = 2.0
+"""So long the rest of a refused report is read, so that its sender reads the answer."""
+_SHUTDOWN_SECONDS = 1.0
+"""So long, and once more, reports that are on their way are waited for at the end."""
 
 
 class ProgressServer:
@@ -43,7 +47,11 @@ class ProgressServer:
         await self._renew()
         # A report is small and quick; whoever dawdles loses the connection.
         self._runner = web.AppRunner(
-            self._application, access_log=None, keepalive_timeout=KEPT_OPEN_SECONDS + 5
+            self._application,
+            access_log=None,
+            keepalive_timeout=KEPT_OPEN_SECONDS + 5,
+            lingering_time=_LINGER_SECONDS,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, port=self._port, ssl_context=self._context)

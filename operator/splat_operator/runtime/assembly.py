@@ -34,6 +34,9 @@ from splat_operator.runtime.watched import watched_paths
 from splat_operator.runtime.watches import Watches
 from splat_operator.world import ClaimTemplate, Installation, KernelCacheSettings, Training
 
+_AT_A_TIME = 50
+"""Trainings looked at before others have a turn."""
+
 
 async def operate(
     settings: Settings,
@@ -46,9 +49,11 @@ async def operate(
     store = Store()
     actor = Actor(client, socket.gethostname(), definition)
     async with _progress(settings, client, store, actor, metrics) as trust:
-        reconciler = Reconciler(
-            store, actor, lambda: _installation(settings, trust(), definition.fault), metrics
-        )
+
+        def installation() -> Installation:
+            return _installation(settings, trust(), definition.fault)
+
+        reconciler = Reconciler(store, actor, installation, metrics)
         watched = watched_paths(settings.namespaces, settings.watches_nodes)
         watches = Watches(
             frozenset(watched), lambda path, since: sweeper.start(watched[path], since)
@@ -74,6 +79,7 @@ async def operate(
 
         async def lead() -> None:
             await listing.wait()
+            await _look_at_kernels(store, installation())
             add_all()
             await queue.run(settings.workers)
 
@@ -132,6 +138,18 @@ def _adding(store: Store, queue: KeyQueue) -> Callable[..., None]:
                 queue.add(key)
 
     return add_all
+
+
+async def _look_at_kernels(store: Store, installation: Installation) -> None:
+    """Have it known what every training needs of the caches.
+
+    The first Job that a new leader makes may have to make room in one, and must not delete what
+    trainings that it has not looked at yet find there.
+    """
+    for number, key in enumerate(store.training_keys(), start=1):
+        store.look_at_kernels(key, installation)
+        if number % _AT_A_TIME == 0:
+            await asyncio.sleep(0)
 
 
 def _where_seen(watches: Watches, reconciler: Reconciler) -> Reconcile:

@@ -9,6 +9,9 @@ from splat_operator.runtime.listing import Listing
 from splat_operator.runtime.metrics import Metrics
 from splat_operator.runtime.watches import Watches
 
+KEPT_OPEN_SECONDS = 75.0
+"""A connection that is asked nothing for so long is closed; by itself aiohttp waits an hour."""
+
 
 class HealthServer:
     """Answers the kubelet and Prometheus, over plain HTTP."""
@@ -37,7 +40,9 @@ class HealthServer:
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._serve_metrics)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(
+            application, access_log=None, keepalive_timeout=KEPT_OPEN_SECONDS
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, port=self._port).start()
 

@@ -22,6 +22,22 @@ class WarmUpObject(NamedTuple):
     uid: str
 
 
+class NodeObject(NamedTuple):
+    """A node with GPUs, as far as one looks whether it is there."""
+
+    name: str
+    uid: str
+
+
+@dataclass(slots=True)
+class _NodeSight:
+    """One node, and when it was last brought by a watch or a list."""
+
+    value: GpuNode
+    uid: str
+    at: float
+
+
 @dataclass(slots=True)
 class _Sight:
     """One Job or pod, its version, and when it was last brought by a watch or a list."""
@@ -66,7 +82,7 @@ class KernelStore:
     """
 
     def __init__(self) -> None:
-        self._nodes: dict[str, GpuNode] = {}
+        self._nodes: dict[str, _NodeSight] = {}
         self._families: dict[WarmUpKey, _Family] = {}
         self._users: dict[WarmUpKey, set[Key]] = {}
         self._used: dict[Key, tuple[WarmUpKey, ...]] = {}
@@ -75,24 +91,37 @@ class KernelStore:
     @property
     def nodes(self) -> tuple[GpuNode, ...]:
         """The nodes with GPUs."""
-        return tuple(self._nodes.values())
+        return tuple(sight.value for sight in self._nodes.values())
 
     def see_node(self, raw: Mapping[str, Any]) -> tuple[Key, ...]:
         """Take in a node; news where its GPUs are, or whether it is ready."""
-        name = text(mapping(raw, "metadata").get("name"))
-        node = GpuNode.from_api(raw)
-        if self._nodes.get(name) == node:
-            return ()
-        if node is None:
+        metadata = mapping(raw, "metadata")
+        name, node = text(metadata.get("name")), GpuNode.from_api(raw)
+        before = self._nodes.get(name)
+        if node:
+            self._nodes[name] = _NodeSight(node, text(metadata.get("uid")), time.monotonic())
+        elif before:
             del self._nodes[name]
-        else:
-            self._nodes[name] = node
-        return tuple(self._used)
+        return () if node == (before.value if before else None) else tuple(self._used)
 
     def forget_node(self, raw: Mapping[str, Any]) -> tuple[Key, ...]:
         """Take in that a node is gone."""
         gone = self._nodes.pop(text(mapping(raw, "metadata").get("name")), None)
         return tuple(self._used) if gone else ()
+
+    def nodes_unseen_since(self, moment: float) -> list[NodeObject]:
+        """Give the nodes that neither watch nor list has brought since a monotonic time."""
+        return [
+            NodeObject(name, sight.uid) for name, sight in self._nodes.items() if sight.at < moment
+        ]
+
+    def forget_node_object(self, gone: NodeObject) -> tuple[Key, ...]:
+        """Let go of a node that is not there any more, and not of a later one of its name."""
+        sight = self._nodes.get(gone.name)
+        if sight is None or sight.uid != gone.uid:
+            return ()
+        del self._nodes[gone.name]
+        return tuple(self._used)
 
     def see_job(self, raw: Mapping[str, Any], version: int) -> tuple[Key, ...]:
         """Take in a Job that fills a cache."""
@@ -130,23 +159,27 @@ class KernelStore:
 
     def seen_for(self, key: Key, plan: KernelPlan, *, over: bool) -> KernelsSeen:
         """Give what a training needs to know, and remember what it depends on until it is over."""
+        wanted = self.uses(key, plan, over=over)
         if not plan.cached:
-            self.drop(key)
             return KernelsSeen()
-        wanted = tuple(WarmUpKey(key.namespace, one.name) for one in plan.warm_ups)
-        if over:
-            self.drop(key)
-        elif self._used.get(key) != wanted:
-            self.drop(key)
-            self._used[key] = wanted
-            for one in wanted:
-                self._users.setdefault(one, set()).add(key)
         found = {one.name: self._warm_up(one) for one in wanted}
         return KernelsSeen(
             nodes=self.nodes,
             warm_ups={name: one for name, one in found.items() if one},
             keys_in_use=self._keys_in_use(key.namespace),
         )
+
+    def uses(self, key: Key, plan: KernelPlan, *, over: bool) -> tuple[WarmUpKey, ...]:
+        """Remember on what a training depends, until it is over; gives the warm-ups planned."""
+        wanted = tuple(WarmUpKey(key.namespace, one.name) for one in plan.warm_ups)
+        if over or not plan.cached:
+            self.drop(key)
+        elif self._used.get(key) != wanted:
+            self.drop(key)
+            self._used[key] = wanted
+            for one in wanted:
+                self._users.setdefault(one, set()).add(key)
+        return wanted
 
     def drop(self, key: Key) -> None:
         """Forget on what a training depended."""
@@ -157,7 +190,12 @@ class KernelStore:
                 self._users.pop(one, None)
 
     def unseen_since(self, plural: str, moment: float) -> list[WarmUpObject]:
-        """Give the objects that neither watch nor list has brought since a monotonic time."""
+        """Give the objects that neither watch nor list has brought since a monotonic time.
+
+        Raises ValueError for all but Jobs and pods; of nodes `nodes_unseen_since` tells.
+        """
+        if plural not in ("jobs", "pods"):
+            raise ValueError(f"no {plural} are kept here")
         return [
             WarmUpObject(key, sight.value.name, uid)
             for key, family in self._families.items()

@@ -161,6 +161,18 @@ class Store:
             _stopping(training, job, family),
         )
 
+    def look_at_kernels(self, key: Key, installation: Installation) -> None:
+        """Remember on which kernels a training depends, as `world` does, and give nothing."""
+        family = self._families.get(key)
+        if family is None or family.training is None:
+            return
+        if family.training.phase in (Phase.SUCCEEDED, Phase.FAILED):
+            self.kernels.drop(key)
+            return
+        training = family.training.read()
+        plan = kernel_plan(installation, training, self.kernels.nodes)
+        self.kernels.uses(key, plan, over=training.finished)
+
     def trained_by(self, key: Key, pod_uid: str) -> Training | None:
         """Give the training that the pod works for now; None where it does not.
 
@@ -180,7 +192,11 @@ class Store:
         return family.training.read() if own else None
 
     def unseen_since(self, plural: str, moment: float) -> list[Sighting]:
-        """Give the objects that neither watch nor list has brought since a monotonic time."""
+        """Give the objects that neither watch nor list has brought since a monotonic time.
+
+        Raises ValueError for what is not kept here, such as nodes: those are among the kernels.
+        """
+        _check(plural)
         found = []
         for key, family in self._families.items():
             training = family.training
@@ -197,7 +213,8 @@ class Store:
         return found
 
     def forget(self, plural: str, sighting: Sighting) -> None:
-        """Let go of an object that is not there any more."""
+        """Let go of an object that is not there any more; raises as `unseen_since`."""
+        _check(plural)
         family = self._families.get(sighting.key)
         if family is None:
             return
@@ -229,6 +246,11 @@ class Store:
     def _tidy(self, key: Key, family: _Family) -> None:
         if family.empty:
             del self._families[key]
+
+
+def _check(plural: str) -> None:
+    if plural not in (names.PLURAL, "jobs", "pods"):
+        raise ValueError(f"no {plural} are kept here")
 
 
 def _written(raw: Mapping[str, Any], version: int, uid: str) -> _Written:

@@ -17,7 +17,7 @@ import aiohttp
 
 from splat_operator.runtime.watches import SERVER_TIMEOUT
 from splat_operator.world import loads
-from splat_operator.world.fields import mapping, text
+from splat_operator.world.fields import mapping, mappings, text
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ _RECONNECT_SECONDS = 0.1
 _FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
 _SAY_AGAIN_SECONDS = 600.0
 """So long the same words about a stream are not repeated."""
+_SAID_BYTES = 300
 
 Raw = Mapping[str, Any]
 Take = Callable[[Raw, bool], None]
@@ -41,8 +42,15 @@ class _RefusedError(Exception):
     """The API server did not give what was asked for."""
 
 
-class _ExpiredError(Exception):
-    """The API server no longer knows what came after a version: everything is listed anew."""
+class _LostError(Exception):
+    """Nobody knows what came after a version: everything is listed anew."""
+
+
+class _ExpiredError(_LostError):
+    """The API server itself no longer knows; usual where a watch was away for long."""
+
+
+_FAILURES = (_LostError, _RefusedError, aiohttp.ClientError, TimeoutError, ValueError)
 
 
 class Stream:
@@ -58,24 +66,23 @@ class Stream:
         self._take = take
         self._version = ""
         self._said = ("", 0.0)
+        self._backoff = _FIRST_BACKOFF
 
     async def run(self) -> None:
-        """List and watch until cancelled."""
-        backoff = _FIRST_BACKOFF
+        """List and watch until cancelled; pauses grow until a watch has brought something."""
         while True:
             try:
                 if not self._version:
                     await self._list()
                 await self._watch()
-                backoff = _FIRST_BACKOFF
                 await asyncio.sleep(_RECONNECT_SECONDS)
-            except _ExpiredError:
-                self._version = ""
-            except (_RefusedError, aiohttp.ClientError, TimeoutError, ValueError) as error:
-                words = f"{type(error).__name__}: {error}"
-                self._say(words)
-                await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311
-                backoff = min(LONGEST_BACKOFF, 2 * backoff)
+            except _FAILURES as error:
+                if isinstance(error, _LostError):
+                    self._version = ""
+                if not isinstance(error, _ExpiredError) or self._backoff > _FIRST_BACKOFF:
+                    self._say(f"{type(error).__name__}: {error}")
+                await asyncio.sleep(self._backoff * random.uniform(0.5, 1.0))  # noqa: S311
+                self._backoff = min(LONGEST_BACKOFF, 2 * self._backoff)
 
     def _say(self, words: str) -> None:
         now = time.monotonic()
@@ -92,15 +99,16 @@ class Stream:
             ) as response:
                 await _good(response)
                 page = loads(await response.read())
-            for number, item in enumerate(page.get("items") or (), start=1):
+            for number, item in enumerate(mappings(mapping(page).get("items")), start=1):
                 self._take(item, False)
                 if number % _AT_A_TIME == 0:
                     await asyncio.sleep(0)
             metadata = mapping(page, "metadata")
-            if not metadata.get("continue"):
-                self._version = text(metadata.get("resourceVersion"))
+            following = text(metadata.get("continue"))
+            if not following:
+                self._version = _version(metadata)
                 return
-            query["continue"] = text(metadata.get("continue"))
+            query["continue"] = following
 
     async def _watch(self) -> None:
         """Take in what happens until the server ends the watch."""
@@ -116,21 +124,40 @@ class Stream:
         ) as response:
             await _good(response)
             async for line in _lines(response.content):
-                event = loads(line)
-                kind, raw = event["type"], event["object"]
-                if kind == "ERROR":
-                    # 410 is the usual one; after any other nobody knows what was missed.
-                    raise _ExpiredError
-                self._version = text(mapping(raw, "metadata").get("resourceVersion"))
+                kind, raw = _event(line)
+                self._version = _version(mapping(raw, "metadata"))
+                self._backoff = _FIRST_BACKOFF
                 if kind != "BOOKMARK":
                     self._take(raw, kind == "DELETED")
 
 
+def _event(line: bytes) -> tuple[str, Raw]:
+    """Read a line of a watch: what has happened, and to which object."""
+    try:
+        event = mapping(loads(line))
+    except ValueError:
+        event = {}
+    kind, raw = text(event.get("type")), mapping(event, "object")
+    if kind == "ERROR" and raw.get("code") == HTTPStatus.GONE:
+        raise _ExpiredError(text(raw.get("message")))
+    if kind in ("", "ERROR") or not raw:
+        raise _LostError(f"no event: {line[:_SAID_BYTES].decode(errors='replace')}")
+    return kind, raw
+
+
+def _version(metadata: Raw) -> str:
+    """Give the version to go on from; without one, things are listed anew."""
+    version = text(metadata.get("resourceVersion"))
+    if not version:
+        raise _LostError("an answer without a version")
+    return version
+
+
 async def _good(response: aiohttp.ClientResponse) -> None:
     if response.status == HTTPStatus.GONE:
-        raise _ExpiredError
+        raise _ExpiredError("410")
     if response.status != HTTPStatus.OK:
-        words = (await response.text(errors="replace"))[:300]
+        words = (await response.text(errors="replace"))[:_SAID_BYTES]
         raise _RefusedError(f"{response.status} {words}")
 
 

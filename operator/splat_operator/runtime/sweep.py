@@ -13,7 +13,7 @@ import aiohttp
 from splat_operator.act import ApiClient, ApiError
 from splat_operator.runtime.key_queue import KeyQueue
 from splat_operator.runtime.store import Store
-from splat_operator.runtime.watched import Watched
+from splat_operator.runtime.watched import NODES, TRAININGS, Watched
 
 logger = logging.getLogger(__name__)
 
@@ -39,21 +39,29 @@ class Sweeper:
     async def sweep(self, watched: Watched, since: float, settle: float = SETTLE_SECONDS) -> None:
         """Forget the objects of one kind that are gone since a monotonic time."""
         await asyncio.sleep(settle)
+        if watched == NODES:
+            await self._sweep_nodes(since)
+            return
         for sighting in self._store.unseen_since(watched.plural, since):
             if await self._gone(watched, sighting.namespace, sighting.name, sighting.uid):
                 self._store.forget(watched.plural, sighting)
                 self._queue.add(sighting.key)
-        await self._sweep_kernels(watched, since)
+        if watched != TRAININGS:
+            await self._sweep_kernels(watched, since)
+
+    async def _sweep_nodes(self, since: float) -> None:
+        for one in self._store.kernels.nodes_unseen_since(since):
+            if await self._gone(NODES, None, one.name, one.uid):
+                for key in self._store.kernels.forget_node_object(one):
+                    self._queue.add(key)
 
     async def _sweep_kernels(self, watched: Watched, since: float) -> None:
-        if watched.plural not in ("jobs", "pods"):
-            return
         for one in self._store.kernels.unseen_since(watched.plural, since):
             if await self._gone(watched, one.key.namespace, one.name, one.uid):
                 for key in self._store.kernels.forget_object(one.key, one.uid):
                     self._queue.add(key)
 
-    async def _gone(self, watched: Watched, namespace: str, name: str, uid: str) -> bool:
+    async def _gone(self, watched: Watched, namespace: str | None, name: str, uid: str) -> bool:
         """Whether an object is surely not there any more."""
         try:
             found = await self._client.get(f"{watched.path(namespace)}/{name}")

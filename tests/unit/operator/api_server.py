@@ -52,8 +52,12 @@ class ApiServer:
         """Namespaces in which nothing may be done; "" is the whole cluster."""
         self.statuses: dict[str, dict[str, Any]] = {}
         """By the training's namespace and name."""
+        self.listed: dict[str, list[dict[str, Any]]] = {}
+        """Jobs and pods that lists bring, by plural."""
         self.jobs: list[str] = []
         """Namespaces in which one was made."""
+        self.made: list[dict[str, Any]] = []
+        """What was made there."""
         self.url = ""
         self._news: list[tuple[str, str]] = []
         self._version = 100
@@ -103,15 +107,15 @@ class ApiServer:
         if request.method == "PATCH" and parts[-1] == "status":
             return self._told(namespace, parts[-2], await request.json())
         if request.method == "GET" and parts[-1] in ("splattrainings", "jobs", "pods"):
-            return await self._seen(request, namespace, parts[-1] == "splattrainings")
+            return await self._seen(request, namespace, parts[-1])
         return web.json_response({"kind": "Status", "code": 404}, status=404)
 
-    async def _seen(
-        self, request: web.Request, namespace: str, trainings: bool
-    ) -> web.StreamResponse:
+    async def _seen(self, request: web.Request, namespace: str, plural: str) -> web.StreamResponse:
+        trainings = plural == "splattrainings"
         if "watch" in request.query:
             return await self._watch(request, namespace, trainings)
-        items = self._items(namespace) if trainings else []
+        others = [json.dumps(one) for one in self.listed.get(plural, [])]
+        items = self._items(namespace) if trainings else others
         text = f'{{"metadata":{{"resourceVersion":"50"}},"items":[{",".join(items)}]}}'
         return web.Response(text=text, content_type="application/json")
 
@@ -146,6 +150,7 @@ class ApiServer:
 
     def _made(self, raw: dict[str, Any]) -> web.Response:
         self._version += 1
+        self.made.append(raw)
         made = {"uid": f"job-{self._version}", "resourceVersion": str(self._version)}
         return web.json_response({**raw, "metadata": {**raw["metadata"], **made}}, status=201)
 
@@ -185,7 +190,9 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def operator(server: ApiServer, *namespaces: str) -> AsyncIterator[Running]:
+async def operator(
+    server: ApiServer, *namespaces: str, **settings_of: Any
+) -> AsyncIterator[Running]:
     """Run the whole operator, without leader election and progress."""
     port = unused_port()
     settings = Settings(
@@ -194,6 +201,7 @@ async def operator(server: ApiServer, *namespaces: str) -> AsyncIterator[Running
         namespace="splat-system",
         http_port=port,
         leader_election=False,
+        **settings_of,
     )
     info = kopf.ConnectionInfo(server=server.url.rstrip("/"))
     async with open_session(info) as session:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -10,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from splat_operator.act import Actor, ApiClient, ApiError, Definition
-from splat_operator.decide import Action, CreateJob, CreateWarmUp
+from splat_operator.decide import Action, CreateJob, CreateWarmUp, DeleteJob, UpdateJob
 
 from .builders import job, raw_training, training
 
@@ -28,6 +29,7 @@ MANIFEST: dict[str, Any] = {
 
 
 MAKE = CreateJob(MANIFEST)
+Call = Callable[[Actor], Awaitable[Any]]
 
 
 class JobsOfServer:
@@ -145,6 +147,70 @@ def test_a_status_that_is_refused_is_told_and_one_that_has_to_wait_is_not(
 
     asyncio.run(run())
     assert (words in caplog.text) == told
+
+
+CANNOT = 'Operation cannot be fulfilled on splattrainings.splatting.dev "garden": '
+ELSEWHERE = (
+    # As the storage, a deletion and a server-side apply say it.
+    "StorageError: invalid object, Code: 4, Key: /a, ResourceVersion: 0, AdditionalErrorMsg: "
+    "Precondition failed: UID in precondition: 1, UID in object meta: 2",
+    "the UID in the precondition (1) does not match the UID in record (2). The object might have "
+    "been deleted and then recreated",
+    "uid mismatch: the provided object specified uid 1, and no existing object was found",
+)
+IN_BETWEEN = (
+    "the object has been modified; please apply your changes to the latest version and try again",
+    "Precondition failed: ResourceVersion in precondition: 1, ResourceVersion in object meta: 2",
+    "admission webhook druid.uid-mismatch.example denied the request: not now",
+)
+
+
+def conflicting(words: str, status: int = 409, **details: Any) -> Callable[[Call], Any]:
+    """Give what makes a call of an actor's, of which the server says that it conflicts."""
+
+    async def refuse(request: web.Request) -> web.Response:
+        body = {"reason": "Conflict", "message": CANNOT + words, "details": details}
+        return web.json_response(body, status=status)
+
+    async def run(call: Call) -> Any:
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", refuse)
+        async with TestServer(application) as serving, aiohttp.ClientSession() as session:
+            client = ApiClient(session, str(serving.make_url("/")))
+            return await call(Actor(client, "me", Definition(client)))
+
+    return lambda call: asyncio.run(run(call))
+
+
+CALLS: dict[str, Call] = {
+    "status": lambda actor: actor.write_status(training(), {}),
+    "delete": lambda actor: actor.act(DeleteJob("gardens", "garden-1", "job-1"), print),
+    "update": lambda actor: actor.act(UpdateJob("gardens", "garden-1", "job-1", {}), print),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("words", ELSEWHERE, ids=["storage", "deletion", "patch"])
+def test_what_was_meant_for_an_object_that_another_has_replaced_is_let_go(
+    words: str, call: Call
+) -> None:
+    assert conflicting(words)(call) is None
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("words", IN_BETWEEN, ids=["version", "storage", "webhook"])
+def test_what_met_any_other_conflict_is_tried_again(words: str, call: Call) -> None:
+    with pytest.raises(ApiError) as raised:
+        conflicting(words)(call)
+    assert not raised.value.refusal
+
+
+def test_a_job_that_another_has_replaced_is_not_changed_and_that_is_no_fault() -> None:
+    causes = [{"reason": "FieldValueInvalid", "field": "metadata.uid"}]
+    meets = conflicting("field is immutable", 422, causes=causes)
+    assert meets(CALLS["update"]) is None
+    with pytest.raises(ApiError):
+        conflicting("field is immutable", 422)(CALLS["update"])
 
 
 WARM_UP = {

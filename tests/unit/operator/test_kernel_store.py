@@ -188,6 +188,40 @@ def test_what_a_later_job_has_deleted_is_no_longer_there(
     assert found.collected == collected
 
 
+def test_what_trainings_need_is_known_before_anything_is_decided_for_them() -> None:
+    store, seeing, manifest = two_that_wait()
+    seeing.job(as_made(manifest, 2, **finished("Complete")))
+    built = KernelsDocument(outcome=KernelsOutcome.BUILT, message="", key="a-key")
+    seeing.pod(its_pod(manifest, 3, built))
+    store.kernels.drop(GARDEN)
+    store.kernels.drop(MEADOW)
+    other = Key("gardens", "other")
+    seeing.training(a_training(other, image="another:1"))
+    assert world(store, other).kernels.keys_in_use == ()
+    for key in store.training_keys():
+        store.look_at_kernels(key, SETTINGS)
+    assert world(store, other).kernels.keys_in_use == ("a-key",)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"phase": "Succeeded"},
+        {"phase": "Failed"},
+        {"conditions": [{"type": "Succeeded", "status": "True"}]},
+    ],
+    ids=str,
+)
+def test_a_training_that_is_over_or_gone_needs_no_kernels(status: dict[str, Any]) -> None:
+    store, seeing, manifest = two_that_wait()
+    for key in (GARDEN, MEADOW):
+        raw = {**a_training(key), "status": status}
+        seeing.training({**raw, "metadata": {**raw["metadata"], "resourceVersion": "9"}})
+        store.look_at_kernels(key, SETTINGS)
+    store.look_at_kernels(Key("gardens", "nobody"), SETTINGS)
+    assert seeing.job(as_made(manifest, 2)) == ()
+
+
 def test_once_all_are_gone_nothing_is_in_use() -> None:
     _, seeing, manifest = two_that_wait()
     seeing.no_training(a_training(GARDEN))

@@ -2,19 +2,27 @@
 
 import asyncio
 import base64
+import contextlib
 import json
+import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer, unused_port
 from hypothesis import given
 from hypothesis import strategies as st
 
+from splat_operator.progress import ProgressServer
 from splat_operator.progress import caller as caller_module
+from splat_operator.progress import endpoint as endpoint_module
+from splat_operator.progress import server as server_module
 from splat_operator.progress.caller import Caller, TokenReviewer, claimed_caller
+from splat_operator.progress.certificates import Identity, fresh_identity
 from splat_operator.progress.endpoint import LEAST_SECONDS, ProgressEndpoint
 from splat_operator.progress.writer import ProgressWriter
 from splat_operator.world import Training
@@ -66,27 +74,46 @@ def approval(
     }
 
 
+class SecretOf:
+    """The Secret that keeps the server's certificates."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    async def identity(self) -> Identity:
+        return self._identity
+
+
 Scene = Callable[["TestClient[Any, Any]", list[Mapping[str, Any]]], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def an_application(
+    api: ReviewingApi, written: list[Mapping[str, Any]]
+) -> AsyncIterator[web.Application]:
+    async def write(ns: str, name: str, uid: str, report: Mapping[str, Any]) -> None:
+        assert (ns, name, uid) == ("gardens", "garden", UID)
+        written.append(report)
+
+    def find(namespace: str, name: str, pod_uid: str) -> Training | None:
+        own = (namespace, name, pod_uid) == ("gardens", "garden", "pod-1")
+        return training() if own else None
+
+    writer = ProgressWriter(write, least=0.05)
+    reviewer = TokenReviewer(api)  # type: ignore[arg-type]
+    endpoint = ProgressEndpoint(reviewer, find, writer, answered=api.answers_given.append)
+    yield endpoint.application()
+    await writer.close()
 
 
 def play(api: ReviewingApi, scene: Scene) -> None:
     async def run() -> None:
         written: list[Mapping[str, Any]] = []
-
-        async def write(ns: str, name: str, uid: str, report: Mapping[str, Any]) -> None:
-            assert (ns, name, uid) == ("gardens", "garden", UID)
-            written.append(report)
-
-        def find(namespace: str, name: str, pod_uid: str) -> Training | None:
-            own = (namespace, name, pod_uid) == ("gardens", "garden", "pod-1")
-            return training() if own else None
-
-        writer = ProgressWriter(write, least=0.05)
-        reviewer = TokenReviewer(api)  # type: ignore[arg-type]
-        endpoint = ProgressEndpoint(reviewer, find, writer, answered=api.answers_given.append)
-        async with TestClient(TestServer(endpoint.application())) as client:
+        async with (
+            an_application(api, written) as application,
+            TestClient(TestServer(application)) as client,
+        ):
             await scene(client, written)
-        await writer.close()
 
     asyncio.run(run())
 
@@ -250,6 +277,66 @@ def test_a_body_that_is_no_report_is_refused_in_one_line(body: bytes, status: in
         json.dumps(written, allow_nan=False)
 
     play(ReviewingApi({token(): approval()}), scene)
+
+
+async def begin_a_report(writer: asyncio.StreamWriter) -> None:
+    """Send a report's head and the first byte of its body, and no more."""
+    head = f"POST {PATH} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token()}\r\n"
+    writer.write(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+    await writer.drain()
+
+
+def test_a_report_that_does_not_come_to_its_end_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endpoint_module, "BODY_SECONDS", 0.1)
+    api = ReviewingApi({token(): approval()})
+
+    async def scene(client: "TestClient[Any, Any]", written: list[Mapping[str, Any]]) -> None:
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        await begin_a_report(writer)
+        async with asyncio.timeout(5):
+            head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close" in head.lower()
+        writer.close()
+        assert written == []
+
+    play(api, scene)
+    assert api.answers_given == [408]
+
+
+def test_a_report_that_does_not_come_to_its_end_keeps_nothing_open_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither its connection nor the process."""
+    monkeypatch.setattr(endpoint_module, "BODY_SECONDS", 0.1)
+    monkeypatch.setattr(server_module, "_LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(server_module, "_SHUTDOWN_SECONDS", 0.1)
+    port = unused_port()
+    api = ReviewingApi({token(): approval()})
+    secret: Any = SecretOf(fresh_identity(None, "localhost", datetime.now(UTC)))
+
+    async def run() -> None:
+        async with an_application(api, []) as application, asyncio.timeout(8):
+            server = ProgressServer(application, port, secret)
+            await server.start()
+            trust = ssl.create_default_context(cadata=server.trust)
+            reader, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+            await begin_a_report(writer)
+            assert b" 408 " in await reader.read()
+            monkeypatch.setattr(endpoint_module, "BODY_SECONDS", 600)
+            await asyncio.sleep(LEAST_SECONDS)
+            _, another = await asyncio.open_connection("localhost", port, ssl=trust)
+            await begin_a_report(another)
+            await asyncio.sleep(0.2)
+            await server.close()
+            writer.close()
+            another.close()
+
+    asyncio.run(run())
+    # The second was never answered.
+    assert api.answers_given == [408]
 
 
 @given(st.text(max_size=200))

@@ -4,20 +4,34 @@ import asyncio
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sized
+from typing import Any
 
 import kopf
 import pytest
 
+from splat_operator.api import names
+from splat_operator.decide import CreateWarmUp, decide
 from splat_operator.runtime import assembly, stream
 from splat_operator.runtime.kopf_settings import kopf_settings
+from splat_operator.world import KernelCacheSettings, Training, World
+from splat_trainer.contract import KernelsDocument, KernelsOutcome
 
 from .api_server import ApiServer, operator
-from .builders import raw_training
+from .builders import (
+    JOB_UID,
+    NOW,
+    finished,
+    installation,
+    raw_job,
+    raw_pod,
+    raw_training,
+    terminated,
+)
 
 
-def written(namespace: str, name: str, overrides: str = "") -> str:
+def written(namespace: str, name: str, overrides: str = "", **spec: Any) -> str:
     """Give a training as JSON; `overrides` is JSON of its podTemplateOverrides."""
-    raw = raw_training(**({"podTemplateOverrides": "HERE"} if overrides else {}))
+    raw = raw_training(**spec, **({"podTemplateOverrides": "HERE"} if overrides else {}))
     raw["metadata"] |= {
         "namespace": namespace,
         "name": name,
@@ -60,6 +74,60 @@ def test_a_training_nested_deeply_is_invalid_and_others_are_served(
     assert reason == "InvalidSpec"
     assert message.startswith("spec")
     assert server.jobs == ["blue"]
+
+
+def made_for(manifest: dict[str, Any], version: int, **more: Any) -> dict[str, Any]:
+    """Give an object that carries the labels of a Job."""
+    labels = manifest["metadata"]["labels"]
+    metadata = {**more.pop("metadata", manifest["metadata"]), "labels": labels}
+    return {**manifest, **more, "metadata": {**metadata, "resourceVersion": str(version)}}
+
+
+def test_the_first_job_after_a_start_deletes_no_kernels_that_running_trainings_need() -> None:
+    cache = KernelCacheSettings(claim_name="kernels", architectures=("9.0",))
+    old = json.loads(written("gardens", "old"))
+    training = Training.from_api(old)
+    (action,) = decide(first_look(training, cache), NOW).actions
+    assert isinstance(action, CreateWarmUp)
+    warm_up = action.manifest
+    document = KernelsDocument(outcome=KernelsOutcome.BUILT, message="", key="a-key")
+    compiled = raw_pod("compiled", **terminated(0, document.to_json()))
+    server = ApiServer()
+    # Its Job is there, so that others, whose Jobs are urgent, have their turn before it.
+    server.trainings = {
+        "gardens": [json.dumps(old), written("gardens", "new", image="another:1")],
+    }
+    own = {**raw_job(training, active=1)["metadata"], "labels": {names.TRAINING_LABEL: "old"}}
+    server.listed = {
+        "jobs": [
+            {**raw_job(training, active=1), "metadata": {**own, "resourceVersion": "2"}},
+            made_for(
+                warm_up,
+                3,
+                metadata={**warm_up["metadata"], "uid": JOB_UID},
+                status=finished("Complete"),
+            ),
+        ],
+        "pods": [made_for(warm_up, 4, **compiled)],
+    }
+    settings = {
+        "kernel_cache_claim": "kernels",
+        "kernel_cache_architectures": ("9.0",),
+        "kernel_cache_max_size": 1_000_000,
+    }
+
+    async def run() -> None:
+        async with operator(server, **settings) as running:
+            await running.until(lambda: bool(server.made))
+
+    with server.serving():
+        asyncio.run(run())
+    arguments = server.made[0]["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert arguments[-4:] == ["--max-bytes", "1000000", "--in-use", "a-key"]
+
+
+def first_look(training: Training, cache: KernelCacheSettings) -> World:
+    return World(installation(kernel_cache=cache), training, None, (), None)
 
 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:

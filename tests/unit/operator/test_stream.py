@@ -2,7 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -14,7 +16,9 @@ from splat_operator.runtime import stream as module
 from splat_operator.runtime.stream import Stream
 
 PATH = "/apis/batch/v1/jobs"
-GONE = {"type": "ERROR", "object": {"kind": "Status", "code": 410}}
+STATUS = {"kind": "Status", "code": 500, "message": "etcd is away"}
+GONE = {"type": "ERROR", "object": {**STATUS, "code": 410}}
+BROKEN = {"type": "ERROR", "object": STATUS}
 
 
 def an_object(name: str, version: int, **more: Any) -> dict[str, Any]:
@@ -30,7 +34,8 @@ class Api:
 
     def __init__(self) -> None:
         self.pages: dict[str, dict[str, Any]] = {"": {"metadata": {"resourceVersion": "10"}}}
-        self.watches: list[list[dict[str, Any]]] = []
+        self.watches: list[list[Any]] = []
+        """Lines of each; bytes are sent as they are."""
         self.refusals: list[int] = []
         self.asked: list[dict[str, str]] = []
 
@@ -50,7 +55,7 @@ class Api:
         if not self.watches:
             await asyncio.sleep(600)
         for event in self.watches.pop(0):
-            line = json.dumps(event).encode() + b"\n"
+            line = (event if isinstance(event, bytes) else json.dumps(event).encode()) + b"\n"
             half = len(line) // 2
             await response.write(line[:half])
             await asyncio.sleep(0)
@@ -58,7 +63,15 @@ class Api:
         return response
 
 
-def follow(api: Api, until: Callable[[list[Any]], bool]) -> list[tuple[str, bool]]:
+async def _nothing() -> None:
+    """What happens beside a stream when nobody says so."""
+
+
+def follow(
+    api: Api,
+    until: Callable[[list[Any]], bool],
+    beside: Callable[[], Coroutine[Any, Any, None]] = _nothing,
+) -> list[tuple[str, bool]]:
     """Run a stream until it has seen enough; gives the names seen, and whether they were gone."""
     seen: list[tuple[str, bool]] = []
 
@@ -73,8 +86,10 @@ def follow(api: Api, until: Callable[[list[Any]], bool]) -> list[tuple[str, bool
         async with TestServer(api.application()) as server, aiohttp.ClientSession() as session:
             stream = Stream(session, str(server.make_url(PATH)), "a=b", take)
             task = asyncio.create_task(stream.run())
+            other = asyncio.create_task(beside())
             await _first(done.wait(), task)
             task.cancel()
+            await other
 
     asyncio.run(run())
     return seen
@@ -137,3 +152,95 @@ def test_a_list_that_expired_on_the_way_begins_anew() -> None:
     api.refusals = [410]
     api.watches = [[an_event("ADDED", "a", 11)]]
     assert follow(api, lambda seen: len(seen) == 1) == [("a", False)]
+
+
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Have the stream's pauses noted, each as long as it may be."""
+    noted: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        if seconds:
+            noted.append(seconds)
+        await asyncio.sleep(seconds)
+
+    monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(module, "random", SimpleNamespace(uniform=lambda least, most: most))
+    return noted
+
+
+@pytest.mark.parametrize("event", [GONE, BROKEN], ids=["expired", "broken"])
+def test_pauses_grow_until_a_watch_has_brought_something(
+    event: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = pauses(monkeypatch)
+    api = Api()
+    brings = an_event("ADDED", "a", 11)
+    api.watches = [[event], [event], [event], [brings, event], [event], [brings]]
+    follow(api, lambda seen: len(seen) == 2)
+    assert noted == [0.001, 0.002, 0.004, 0.001, 0.002]
+
+
+def test_pauses_between_lists_that_expire_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = pauses(monkeypatch)
+    api = Api()
+    api.refusals = [410, 410, 410]
+    api.watches = [[an_event("ADDED", "a", 11)]]
+    follow(api, lambda seen: len(seen) == 1)
+    assert noted == [0.001, 0.002, 0.004]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        STATUS,
+        BROKEN,
+        b"no JSON",
+        b"\xff",
+        b"",
+        [],
+        "ADDED",
+        7,
+        None,
+        {"type": "ADDED"},
+        {"type": "ADDED", "object": None},
+        {"type": "ADDED", "object": []},
+        {"type": "ADDED", "object": {"metadata": {"name": "x"}}},
+        {"type": ["ADDED"], "object": an_object("x", 11)},
+    ],
+    ids=str,
+)
+def test_a_line_that_is_no_event_is_told_and_all_is_listed_anew(
+    line: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = Api()
+    api.watches = [[line, an_event("ADDED", "lost", 11)], [an_event("ADDED", "a", 12)]]
+    assert follow(api, lambda seen: len(seen) == 1) == [("a", False)]
+    assert ["watch" in one for one in api.asked[:4]] == [False, True, False, True]
+    (record,) = caplog.records
+    assert "is not watched" in record.getMessage()
+    assert "\n" not in record.getMessage()
+
+
+@pytest.mark.parametrize("page", [None, [], "x", {}, {"items": 7}, {"metadata": []}], ids=str)
+def test_an_answer_that_is_no_list_is_asked_for_again(page: Any) -> None:
+    api = Api()
+    good, api.pages = api.pages, {"": page}
+
+    async def heal() -> None:
+        while len(api.asked) < 2:
+            await asyncio.sleep(0.001)
+        api.pages = good
+
+    api.watches = [[an_event("ADDED", "a", 11)]]
+    assert follow(api, lambda seen: len(seen) == 1, heal) == [("a", False)]
+
+
+@pytest.mark.parametrize(("times", "told"), [(1, False), (3, True)])
+def test_a_version_that_is_too_old_is_told_only_when_it_is_so_again_and_again(
+    times: int, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = Api()
+    api.watches = [*[[GONE]] * times, [an_event("ADDED", "a", 11)]]
+    with caplog.at_level(logging.WARNING):
+        follow(api, lambda seen: len(seen) == 1)
+    assert bool(caplog.records) == told

@@ -19,6 +19,7 @@ from splat_operator.runtime.sweep import Sweeper
 from splat_operator.runtime.watched import JOBS, NODES, PODS, TRAININGS, Watched
 from splat_operator.runtime.watches import Watches
 
+from .test_kernel_store import SETTINGS, node
 from .test_store import KEY, a_job, a_pod, a_training
 
 PATH = "/api/v1/pods"
@@ -180,19 +181,77 @@ def swept(watched: Watched, store: Store, api: Api, since: float) -> list[Key]:
     return asked
 
 
+def a_node(uid: str = "node-1") -> dict[str, Any]:
+    raw = node("gpu-1", "9")
+    return {**raw, "metadata": {**raw["metadata"], "uid": uid}}
+
+
 def full_store() -> Store:
     store = Store()
+    store.kernels.see_node(a_node())
     store.see_training(a_training())
     store.see_job(a_job())
     store.see_pod(a_pod())
+    # Once a decision has been asked for, nodes are news for the training.
+    store.world(KEY, SETTINGS, None)
     return store
 
 
-@pytest.mark.parametrize("watched", [TRAININGS, JOBS, PODS], ids=lambda one: one.plural)
+def unseen(watched: Watched, store: Store) -> list[Any]:
+    """Give what is in the store and is asked for if it is listed anew now."""
+    now = time.monotonic()
+    if watched == NODES:
+        return list(store.kernels.nodes_unseen_since(now))
+    return list(store.unseen_since(watched.plural, now))
+
+
+@pytest.mark.parametrize("watched", [TRAININGS, JOBS, PODS, NODES], ids=lambda one: one.plural)
 def test_what_was_deleted_while_a_watch_was_away_is_let_go_of(watched: Watched) -> None:
     store = full_store()
+    assert len(unseen(watched, store)) == 1
     assert swept(watched, store, Api(), time.monotonic()) == [KEY]
-    assert store.unseen_since(watched.plural, time.monotonic()) == []
+    assert unseen(watched, store) == []
+    for other in {TRAININGS, JOBS, PODS, NODES} - {watched}:
+        assert len(unseen(other, store)) == 1, f"{other.plural} are none of its business"
+
+
+def test_a_node_that_is_still_there_stays() -> None:
+    store = full_store()
+    assert swept(NODES, store, Api(a_node()), time.monotonic()) == []
+    assert [one.name for one in store.kernels.nodes] == ["gpu-1"]
+
+
+def test_a_node_that_the_list_brought_is_not_asked_for() -> None:
+    store = full_store()
+    since = time.monotonic()
+    assert store.kernels.see_node(a_node()) == ()
+    assert swept(NODES, store, Api(), since) == []
+    assert len(store.kernels.nodes) == 1
+
+
+def test_a_node_that_has_come_while_it_was_asked_for_stays() -> None:
+    store = full_store()
+
+    class Late(Api):
+        async def get(self, path: str) -> dict[str, Any]:
+            assert path == "/api/v1/nodes/gpu-1"
+            store.kernels.see_node(a_node("node-2"))
+            return await super().get(path)
+
+    assert swept(NODES, store, Late(), time.monotonic()) == []
+    assert len(store.kernels.nodes) == 1
+
+
+def test_what_the_store_does_not_keep_is_not_mistaken_for_pods() -> None:
+    store = full_store()
+    (pod,) = store.unseen_since("pods", time.monotonic())
+    with pytest.raises(ValueError, match="nodes"):
+        store.unseen_since("nodes", time.monotonic())
+    with pytest.raises(ValueError, match="nodes"):
+        store.forget("nodes", pod)
+    with pytest.raises(ValueError, match="nodes"):
+        store.kernels.unseen_since("nodes", time.monotonic())
+    assert store.unseen_since("pods", time.monotonic()) == [pod]
 
 
 def test_what_the_list_brought_is_not_asked_for() -> None:
