@@ -88,6 +88,26 @@ def test_a_neighbour_and_its_volume_can_be_added() -> None:
     assert [one["name"] for one in made["spec"]["containers"]] == ["trainer", "proxy"]
 
 
+@pytest.mark.parametrize("name", ["env", "ports", "volumes", "containers"])
+def test_labels_and_other_maps_may_have_the_names_of_lists(name: str) -> None:
+    made = template(
+        {
+            "metadata": {"labels": {name: "prod"}, "annotations": {name: "prod"}},
+            "spec": {
+                "nodeSelector": {name: "x"},
+                "volumes": [{"name": "driver", "csi": {"volumeAttributes": {name: "a"}}}],
+                "containers": [{"name": "trainer", "resources": {"limits": {name: "1"}}}],
+            },
+        },
+        nodeSelector={"gpu": "h200"},
+    )
+    assert made["metadata"]["labels"][name] == "prod"
+    assert made["metadata"]["annotations"][name] == "prod"
+    assert made["spec"]["nodeSelector"] == {"gpu": "h200", name: "x"}
+    assert made["spec"]["volumes"][-1]["csi"]["volumeAttributes"] == {name: "a"}
+    assert made["spec"]["containers"][0]["resources"]["limits"][name] == "1"
+
+
 def test_scratch_can_be_another_volume() -> None:
     claim: dict[str, Any] = {"ephemeral": {"volumeClaimTemplate": {"spec": {}}}}
     made = template({"spec": {"volumes": [{"name": "tmp", **claim}]}})
