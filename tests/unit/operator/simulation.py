@@ -148,6 +148,9 @@ class Cluster:
         if self.job is None or self._finished():
             return
         spec, status = self.job["spec"], self.job["status"]
+        if any(pod["status"]["phase"] == "Succeeded" for pod in self.pods):
+            self._finish("Complete", "")  # though it be suspended
+            return
         if spec["suspend"]:
             self.pods = [pod for pod in self.pods if pod not in self.live_pods()]
             status.pop("startTime", None)
@@ -155,9 +158,7 @@ class Cluster:
         status.setdefault("startTime", self.stamp())
         failed = [pod for pod in self.pods if pod["status"]["phase"] == "Failed"]
         codes = [exit_code(pod) for pod in failed]
-        if any(pod["status"]["phase"] == "Succeeded" for pod in self.pods):
-            self._finish("Complete", "")
-        elif any(code in HOPELESS_EXIT_CODES for code in codes):
+        if any(code in HOPELESS_EXIT_CODES for code in codes):
             self._finish("Failed", "PodFailurePolicy")
         elif len([pod for pod in failed if not disrupted(pod)]) > spec["backoffLimit"]:
             self._finish("Failed", "BackoffLimitExceeded")
