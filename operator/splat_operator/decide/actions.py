@@ -5,7 +5,7 @@ from typing import Any
 from splat_operator.api import ConditionType
 from splat_operator.api.spec import SplatTrainingSpec
 from splat_operator.decide.decision import Action, CreateJob, DeleteJob, UpdateJob
-from splat_operator.decide.job import job_manifest
+from splat_operator.decide.job import job_manifest, suspended_by_us
 from splat_operator.decide.kernels import kernel_state, warm_up_actions
 from splat_operator.decide.pod_template import override_fault
 from splat_operator.decide.reasons import Reason
@@ -27,11 +27,15 @@ def actions(world: World) -> tuple[Action, ...]:
 
 
 def _before_the_job(world: World, spec: SplatTrainingSpec) -> tuple[Action, ...]:
-    """Have the kernels compiled first: no GPU is asked for while a compiler runs."""
+    """Have the kernels compiled first: no GPU is asked for while a compiler runs.
+
+    A Job that was suspended and is gone is not made again before the user resumes: it may have
+    been taken out of a queue into which Kueue puts every Job.
+    """
     if override_fault(world):
         return ()
     kernels = kernel_state(world).holds
-    if spec.suspend and (kernels or spec.queue_name):
+    if spec.suspend and (kernels or spec.queue_name or world.training.status.get("jobName")):
         return ()
     prepare = warm_up_actions(world)
     if kernels or world.stopping:
@@ -77,12 +81,15 @@ def _while_it_lives(spec: SplatTrainingSpec, job: Job) -> tuple[Action, ...]:
 
     Whether a Job in a queue is suspended is Kueue's, which would start one again that we suspend:
     so the user's `suspend` takes it out of the queue. It goes when its pod has saved its
-    checkpoint, and another one is put into the queue when the user resumes.
+    checkpoint, and another one is put into the queue when the user resumes. What else somebody
+    has suspended is theirs to let start: they would only suspend it again.
     """
-    if spec.queue_name and spec.suspend:
+    queued = bool(spec.queue_name or job.queue)
+    if queued and spec.suspend:
         return (DeleteJob(job.namespace, job.name, job.uid, pods_first=True),)
+    theirs = queued or (job.suspend and not job.own_suspend)
     wanted: dict[str, Any] = {
-        "suspend": job.suspend if spec.queue_name else spec.suspend,
+        "suspend": job.suspend if theirs else spec.suspend,
         "backoffLimit": spec.max_retries,
         "activeDeadlineSeconds": spec.active_deadline_seconds,
     }
@@ -96,4 +103,7 @@ def _while_it_lives(spec: SplatTrainingSpec, job: Job) -> tuple[Action, ...]:
 
 
 def _update(job: Job, changes: dict[str, Any]) -> tuple[Action, ...]:
-    return (UpdateJob(job.namespace, job.name, job.uid, changes),) if changes else ()
+    if not changes:
+        return ()
+    told = suspended_by_us(changes["suspend"]) if "suspend" in changes else {}
+    return (UpdateJob(job.namespace, job.name, job.uid, changes, told),)

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     KERNELS_BLOCKED = "KernelsBlocked"
     COMPILE_FAILED = "CompileFailed"
     SUSPENDED = "Suspended"
+    SUSPENDED_BY_OTHERS = "SuspendedByOthers"
     STOPPING = "Stopping"
     QUEUED = "Queued"
     JOB_CREATED = "JobCreated"
@@ -135,8 +136,10 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.KERNELS_BLOCKED: _blocks(
         ConditionType.KERNELS_READY,
-        "The Job that compiles the kernels cannot start: no node, no image, no volume.",
-        "Read the scheduler's or the kubelet's words in the message.",
+        "The Job that compiles the kernels cannot start: no node, no image, no volume; or somebody "
+        "has suspended it, such as Kueue that takes every Job.",
+        "Read the scheduler's or the kubelet's words in the message. A Job that is suspended is "
+        "for those to let start who suspended it.",
         phase=Phase.PREPARING_KERNELS,
     ),
     Reason.COMPILE_FAILED: _blocks(
@@ -154,6 +157,16 @@ MEANINGS: dict[Reason, Meaning] = {
         "Set spec.suspend to false; the training goes on from its last checkpoint.",
         phase=Phase.SUSPENDED,
     ),
+    Reason.SUSPENDED_BY_OTHERS: _waits(
+        ConditionType.SCHEDULED,
+        "spec.suspend is false and the Job is suspended: by a controller that takes every Job, "
+        "such as Kueue with manageJobsWithoutQueueName, or by hand. Whoever did so may let it "
+        "start.",
+        "Ask them: `kubectl get job JOB -o yaml --show-managed-fields` shows who changed it. Where "
+        "it is Kueue, make the SplatTraining anew with spec.queueName. `kubectl patch job JOB -p "
+        '\'{"spec":{"suspend":false}}\'` lets it start.',
+        phase=Phase.SUSPENDED,
+    ),
     Reason.STOPPING: _waits(
         ConditionType.SCHEDULED,
         "A pod of an earlier Job of this training, or of an earlier training of its name, has not "
@@ -163,7 +176,8 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.QUEUED: _waits(
         ConditionType.SCHEDULED,
-        "The Job is in the queue of spec.queueName and waits to be admitted by Kueue.",
+        "The Job is in the queue of spec.queueName, or in the one that Kueue puts every Job into, "
+        "and waits to be admitted by Kueue.",
         "`kubectl get workloads` shows Kueue's side.",
         phase=Phase.QUEUED,
     ),

@@ -41,7 +41,7 @@ def _on_the_way(world: World, now: datetime) -> Situation:
     if job is None or job.deleting:
         return _without_job(world, pod, now)
     if job.suspend:
-        return _suspended(training, training.spec, job, pod, now)
+        return _suspended(training, training.spec, job, pod, now) or made(training)
     if pod is None:
         return waiting_for_a_pod(world, job, now)
     return _with_a_pod(training, pod, now)
@@ -66,20 +66,23 @@ def _with_a_pod(training: Training, pod: Pod, now: datetime) -> Situation:
 
 def _suspended(
     training: Training, spec: SplatTrainingSpec, job: Job, pod: Pod | None, now: datetime
-) -> Situation:
-    """Say by whom the Job is held: by the user, or by the queue."""
-    wake_at = None
+) -> Situation | None:
+    """Say by whom the Job is held: by the user, the queue or somebody else; None where it is let
+    go."""
+    queue = job.queue or spec.queue_name
+    words, wake_at = "", None
     if pod and not pod.ended:
-        why = "preempted" if spec.queue_name and not spec.suspend else "suspended"
         words, wake_at = stopping_words(pod, now)
-        words = f"{why}; {words}"
-    else:
-        words = "spec.suspend is true"
-    if spec.suspend or not spec.queue_name:
-        return Situation(Reason.SUSPENDED, words, wake_at)
-    if pod is None or pod.ended:
-        words = f"Job {job.name} waits in queue {spec.queue_name}{_once_more(training)}"
-    return Situation(Reason.QUEUED, words, wake_at)
+    if spec.suspend:
+        held = f"suspended; {words}" if words else "spec.suspend is true"
+        return Situation(Reason.SUSPENDED, held, wake_at)
+    if queue:
+        waits = f"Job {job.name} waits in queue {queue}{_once_more(training)}"
+        return Situation(Reason.QUEUED, f"preempted; {words}" if words else waits, wake_at)
+    if not job.own_suspend:
+        held = f"spec.suspend is false, and somebody else has suspended Job {job.name}"
+        return Situation(Reason.SUSPENDED_BY_OTHERS, f"{held}; {words}" if words else held, wake_at)
+    return Situation(Reason.SUSPENDED, f"resumed; {words}", wake_at) if words else None
 
 
 def _once_more(training: Training) -> str:

@@ -85,9 +85,10 @@ def training(**changes: Any) -> Training:
 
 
 def raw_job(training: Training, **status: Any) -> dict[str, Any]:
-    spec = status.pop("spec", {})
+    spec, metadata = status.pop("spec", {}), status.pop("metadata", {})
     return {
         "metadata": {
+            **metadata,
             "namespace": training.namespace,
             "name": job_name(training),
             "uid": JOB_UID,

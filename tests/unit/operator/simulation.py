@@ -130,11 +130,12 @@ class Cluster:
                 {"type": kind, "status": "True", "lastTransitionTime": self.stamp()}
             ]
 
-    def update_job(self, uid: str, spec: Raw) -> None:
+    def update_job(self, uid: str, spec: Raw, annotations: Raw) -> None:
         if self.warm_up is not None and self.warm_up["metadata"]["uid"] == uid:
             self.warm_up["spec"].update(spec)
         if self.job is not None and self.job["metadata"]["uid"] == uid:
             self.job["spec"].update(spec)
+            self.job["metadata"]["annotations"].update(annotations)
 
     def delete_job(self, uid: str) -> None:
         if self.job is not None and self.job["metadata"]["uid"] == uid:
@@ -344,7 +345,7 @@ class Operator:
             self.cluster.delete_warm_up(action.uid)
             self.cluster.create_warm_up(action.create.manifest)
         elif isinstance(action, UpdateJob):
-            self.cluster.update_job(action.uid, dict(action.spec))
+            self.cluster.update_job(action.uid, dict(action.spec), dict(action.annotations))
         else:
             self.cluster.delete_job(action.uid)
         self.see_job()

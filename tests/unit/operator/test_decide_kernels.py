@@ -288,6 +288,25 @@ def test_a_pod_that_compiles_and_gets_no_node_is_told_in_the_schedulers_words() 
     assert "Insufficient memory" in ready(decision)["message"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [({}, "suspended"), ({"kueue.x-k8s.io/queue-name": "default"}, "queue default")],
+)
+def test_a_job_that_compiles_and_that_somebody_has_suspended_is_told(
+    labels: dict[str, str], words: str
+) -> None:
+    (name,) = names(training())
+    raw = {
+        "metadata": {"namespace": "gardens", "name": name, "uid": "u", "labels": labels},
+        "spec": {"suspend": True},
+        "status": {},
+    }
+    verdict = ready(decided(training(), WarmUp(Job.from_api(raw))))
+    assert verdict["reason"] == "KernelsBlocked"
+    assert name in verdict["message"]
+    assert words in verdict["message"]
+
+
 def test_what_a_claim_of_one_node_means_is_told() -> None:
     found = warm_up(names(training())[0], built(), modes=("ReadWriteOnce",), **finished("Complete"))
     verdict = ready(decided(training(), found))
