@@ -44,7 +44,7 @@ def pod_template(
             **_placement(spec),
         },
     }
-    return overridden(template, spec.pod_template_overrides)
+    return overridden(template, spec.pod_template_overrides, installation.api_audiences)
 
 
 def override_fault(world: World) -> str:

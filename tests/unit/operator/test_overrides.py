@@ -211,14 +211,43 @@ def test_what_cannot_be_had_is_refused_with_the_fields_name(overrides: Any, fiel
     assert refusal(overrides).startswith(f"spec.podTemplateOverrides.{field}")
 
 
+def token_for(audience: Any, name: str) -> dict[str, Any]:
+    """Overrides that bring in a volume with a token; None is for no audience."""
+    asked = {"path": "token"} if audience is None else {"path": "token", "audience": audience}
+    return {
+        "spec": {
+            "volumes": [{"name": name, "projected": {"sources": [{"serviceAccountToken": asked}]}}]
+        }
+    }
+
+
 @pytest.mark.parametrize("name", ["token", "tmp"])
-@pytest.mark.parametrize("audience", [{}, {"audience": "splatting.dev/progress"}])
+@pytest.mark.parametrize(
+    "audience",
+    [
+        *(None, "", "splatting.dev/progress", ["sts.amazonaws.com"], "api", "k3s"),
+        *("https://kubernetes.default.svc", "https://kubernetes.default.svc.cluster.local"),
+        *("https://kubernetes.default.svc.corp.internal", "kubernetes.default.svc"),
+    ],
+)
 def test_a_token_for_the_kubernetes_api_does_not_come_in_by_a_volume(
-    audience: dict[str, str], name: str
+    audience: Any, name: str
 ) -> None:
-    token = {"projected": {"sources": [{"serviceAccountToken": {"path": "token", **audience}}]}}
-    told = refusal({"spec": {"volumes": [{"name": name, **token}]}})
+    told = refusal(token_for(audience, name))
     assert told.startswith(f"spec.podTemplateOverrides.spec.volumes[{name}].projected")
+
+
+def test_what_the_operators_own_token_is_for_no_other_token_is() -> None:
+    issuer = "https://container.googleapis.com/v1/projects/maps/clusters/one"
+    found = installation(api_audiences=(issuer,))
+    told = override_fault(World(found, training(podTemplateOverrides=token_for(issuer, "token"))))
+    assert "the trainer gets none for the Kubernetes API" in told
+
+
+@pytest.mark.parametrize("audience", ["sts.amazonaws.com", "vault", "api://AzureADTokenExchange"])
+def test_tokens_for_others_than_the_kubernetes_api_come_in_by_a_volume(audience: str) -> None:
+    made = template(token_for(audience, "token"))
+    assert "token" in [one["name"] for one in made["spec"]["volumes"]]
 
 
 @pytest.mark.parametrize("name", ["mine", "tmp"])

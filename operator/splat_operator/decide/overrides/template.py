@@ -1,12 +1,13 @@
 """The pod's template with its overrides, checked: what is ours stays, and it stays restricted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from splat_operator.api import names
 from splat_operator.decide.overrides.pod_security import check_restricted
 from splat_operator.decide.overrides.refusal import OverrideError
 from splat_operator.decide.overrides.strategic_merge import merged
+from splat_operator.decide.overrides.tokens import check_tokens
 from splat_operator.world import TRAINER_CONTAINER
 
 Node = Mapping[str, Any]
@@ -39,14 +40,19 @@ _SCRATCH = "tmp"
 holds."""
 
 
-def overridden(template: Node, overrides: Node | None) -> dict[str, Any]:
-    """Give the template with the overrides merged in; raises OverrideError."""
+def overridden(
+    template: Node, overrides: Node | None, api_audiences: Collection[str] = ()
+) -> dict[str, Any]:
+    """Give the template with the overrides merged in; raises OverrideError.
+
+    `api_audiences` is what the API server calls itself in tokens.
+    """
     if not overrides:
         return dict(template)
     try:
         _check_given(overrides)
         result = merged(template, overrides)
-        _check_kept(template["spec"], result["spec"])
+        _check_kept(template["spec"], result["spec"], api_audiences)
         check_restricted(result["spec"], result["metadata"].get("annotations") or {})
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         # Anything can be in it, at any depth: what is no pod's template is not looked into.
@@ -78,19 +84,19 @@ def _check_given(overrides: Node) -> None:
             raise OverrideError(f"spec.{name}", _FIXED_IN_POD[name])
 
 
-def _check_kept(before: Node, after: Node) -> None:
+def _check_kept(before: Node, after: Node, api_audiences: Collection[str]) -> None:
     """Look at what is ours in the merged pod: it must be as it was."""
     own_volumes = {volume["name"]: volume for volume in before["volumes"]}
     for volume in after.get("volumes") or []:
         own = own_volumes.pop(volume["name"], None)
         if own is None:
-            _check_new_volume(volume, before["volumes"])
+            _check_new_volume(volume, before["volumes"], api_audiences)
         elif own != volume:
             if volume["name"] != _SCRATCH:
                 raise OverrideError(
                     f"spec.volumes[{volume['name']}]", "this volume is the operator's"
                 )
-            _check_new_volume(volume, before["volumes"])
+            _check_new_volume(volume, before["volumes"], api_audiences)
     if own_volumes:
         raise OverrideError("spec.volumes", "the operator's own volumes must stay")
     trainers = 0
@@ -106,7 +112,7 @@ def _check_kept(before: Node, after: Node) -> None:
         raise OverrideError("spec.containers", "the trainer's container must stay")
 
 
-def _check_new_volume(volume: Node, own: Iterable[Node]) -> None:
+def _check_new_volume(volume: Node, own: Iterable[Node], api_audiences: Collection[str]) -> None:
     where = f"spec.volumes[{volume['name']}]"
     kernels = next((one for one in own if one["name"] == "kernels"), {})
     claim = volume.get("persistentVolumeClaim") or {}
@@ -114,14 +120,7 @@ def _check_new_volume(volume: Node, own: Iterable[Node]) -> None:
         "claimName"
     ):
         raise OverrideError(where, "the kernel cache is mounted already, read-only")
-    for source in (volume.get("projected") or {}).get("sources") or []:
-        token = source.get("serviceAccountToken")
-        if token is not None and token.get("audience") in (None, "", names.PROGRESS_AUDIENCE):
-            raise OverrideError(
-                f"{where}.projected",
-                "a token must name an audience of its own: the trainer gets none for the "
-                "Kubernetes API",
-            )
+    check_tokens(volume, api_audiences, where)
 
 
 def _check_trainer(before: Node, after: Node, where: str) -> None:
