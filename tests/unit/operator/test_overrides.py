@@ -258,6 +258,22 @@ def test_the_kernel_cache_does_not_come_in_by_a_volume_to_be_written(name: str) 
     assert "mounted already, read-only" in override_fault(World(found, asked))
 
 
+def test_kernels_in_a_folder_of_each_node_do_not_count_as_the_users_volume() -> None:
+    found = installation(kernel_cache=KernelCacheSettings(node_path="/var/lib/splat"))
+
+    def told(*volumes: dict[str, Any]) -> str:
+        overrides = {"metadata": {"labels": {"team": "maps"}}, "spec": {"volumes": [*volumes]}}
+        return override_fault(World(found, training(podTemplateOverrides=overrides)))
+
+    assert told() == ""
+    host = {"hostPath": {"path": "/var/lib/splat/gardens", "type": "Directory"}}
+    assert "spec.volumes[mine]: hostPath" in told({"name": "mine", **host})
+    assert "hostPath" in told({"name": "tmp", **host})
+    assert "this volume is the operator's" in told(
+        {"name": "kernels", "hostPath": {"path": "/", "type": "Directory"}}
+    )
+
+
 def test_another_container_does_not_see_the_progress_token() -> None:
     security = template(None)["spec"]["containers"][0]["securityContext"]
     thief = {

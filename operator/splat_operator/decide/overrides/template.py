@@ -53,13 +53,22 @@ def overridden(
         _check_given(overrides)
         result = merged(template, overrides)
         _check_kept(template["spec"], result["spec"], api_audiences)
-        check_restricted(result["spec"], result["metadata"].get("annotations") or {})
+        check_restricted(
+            _without(result["spec"], template["spec"]["volumes"]),
+            result["metadata"].get("annotations") or {},
+        )
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         # Anything can be in it, at any depth: what is no pod's template is not looked into.
         raise OverrideError(
             "", f"is no pod's template, a field has the wrong type ({error})"
         ) from None
     return result
+
+
+def _without(pod: Node, own_volumes: list[Node]) -> Node:
+    """Leave the operator's own volumes out: one of them may be a node's folder, as it was set."""
+    given = [volume for volume in pod.get("volumes") or [] if volume not in own_volumes]
+    return {**pod, "volumes": given}
 
 
 def _check_given(overrides: Node) -> None:
