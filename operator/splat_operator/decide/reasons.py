@@ -97,7 +97,8 @@ def _fails(when: str, advice: str) -> Meaning:
 MEANINGS: dict[Reason, Meaning] = {
     Reason.INVALID_SPEC: _blocks(
         ConditionType.ACCEPTED,
-        "The operator cannot read the spec, though the API server took it.",
+        "The operator cannot read the spec, though the API server took it. A training that is done "
+        "meanwhile is told of once it can.",
         "Correct the field that the message names. If the CRD is newer than the operator, upgrade "
         "the operator.",
     ),

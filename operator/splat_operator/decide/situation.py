@@ -6,7 +6,7 @@ from datetime import datetime
 from splat_operator.api import ConditionType, SplatTrainingSpec
 from splat_operator.decide.deadline import missed_start, start_deadline
 from splat_operator.decide.decision import Situation
-from splat_operator.decide.ending import ending, failure_of
+from splat_operator.decide.ending import ending, failure_of, went_well
 from splat_operator.decide.kernels.state import kernel_state
 from splat_operator.decide.pod_template import override_fault
 from splat_operator.decide.reasons import MEANINGS, Reason
@@ -24,7 +24,13 @@ _KUBELET_ALTERNATES = (Reason.IMAGE_PULL_BACK_OFF, Reason.CONTAINER_CONFIG_ERROR
 
 
 def situation(world: World, now: datetime) -> Situation | None:
-    """Say where a training is; None while a finished Job's pod has not been heard."""
+    """Say where a training is; None while a finished Job's pod has not been heard.
+
+    No good end is told of a spec that cannot be read, as after a rollback of the operator: what
+    it asks of the splat, and where that lies, is not known. It is told once the spec can be read.
+    """
+    if world.training.spec is None and went_well(world):
+        return _on_the_way(world, now)
     ended = ending(world, now)
     if ended or (world.job and world.job.finished):
         return ended
