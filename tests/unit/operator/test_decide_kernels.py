@@ -366,6 +366,19 @@ def test_the_status_tells_which_kernels_were_used_and_what_that_saved() -> None:
     }
 
 
+def test_a_build_that_tells_of_absurd_seconds_saves_no_more_than_the_api_takes() -> None:
+    result = (
+        '{"outcome":"Succeeded","exitCode":0,"reason":"Trained","message":"done",'
+        f'"kernels":{{"source":"Cache","key":"{KEY}","seconds":0.2}}}}'
+    )
+    asked = training()
+    absurd = ended(outcome=KernelsOutcome.BUILT, key=KEY, build_seconds=1e300)
+    found = warm_up(names(asked)[0], absurd, **finished("Complete"))
+    decision = decided(asked, found, pod(**terminated(0, result)), own=job(asked))
+    assert decision.status is not None
+    assert decision.status["kernels"]["secondsSaved"] == 2**63 - 1
+
+
 def test_a_claim_is_made_only_where_it_is_the_operators_own() -> None:
     settings = replace(CACHE, claim_template=ClaimTemplate("5Gi"))
     (own,) = decided(training(), settings=settings).actions
