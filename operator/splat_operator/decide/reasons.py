@@ -172,7 +172,8 @@ MEANINGS: dict[Reason, Meaning] = {
         ConditionType.SCHEDULED,
         "A pod of an earlier Job of this training, or of an earlier training of its name, has not "
         "ended; no second one is started beside it.",
-        "Nothing; it has two minutes to save a checkpoint.",
+        "Nothing; it has two minutes to save a checkpoint. Where its node does not say a minute "
+        "later that it has ended, the reason is `PodLost`.",
         told=False,
     ),
     Reason.QUEUED: _waits(

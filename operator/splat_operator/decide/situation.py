@@ -59,15 +59,21 @@ def _with_a_pod(training: Training, pod: Pod, now: datetime) -> Situation:
         return Situation(
             Reason.RETRYING, f"pod {pod.name} failed: {failure.reason}: {failure.message}"
         )
-    lost_at = counts_as_lost(pod)
-    if lost_at and now >= lost_at:
-        return Situation(Reason.POD_LOST, lost(pod))
+    gone = _lost(pod, now)
+    if gone:
+        return gone
     where = (
         waiting_for_a_node(training, pod)
         or waiting_to_start(pod)
         or Situation(Reason.TRAINING, f"pod {pod.name} on {pod.node_name}")
     )
-    return replace(where, wake_at=lost_at)
+    return replace(where, wake_at=counts_as_lost(pod))
+
+
+def _lost(pod: Pod, now: datetime) -> Situation | None:
+    """Say that a pod should have ended; None where it has, need not or has time left."""
+    lost_at = counts_as_lost(pod)
+    return Situation(Reason.POD_LOST, lost(pod)) if lost_at and now >= lost_at else None
 
 
 def _suspended(
@@ -114,7 +120,7 @@ def _without_job(world: World, pod: Pod | None, now: datetime) -> Situation:
     if kernels:
         return kernels
     if stopping:
-        return Situation(Reason.STOPPING, words, wake_at)
+        return _lost(stopping, now) or Situation(Reason.STOPPING, words, wake_at)
     return made(world.training)
 
 
