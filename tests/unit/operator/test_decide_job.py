@@ -248,6 +248,30 @@ def test_a_users_variable_replaces_the_operators() -> None:
     assert len(container(asked)["env"]) == len(variables(asked))
 
 
+def test_what_the_user_writes_reaches_the_trainer_as_it_is() -> None:
+    """Kubernetes would put a variable's value in place of $(NAME), a Secret's too."""
+    hostile = "a$$b/$(AWS_SECRET_ACCESS_KEY)"
+    kept = "a$$$$b/$$(AWS_SECRET_ACCESS_KEY)"
+    place = {"claimName": "captures", "path": hostile}
+    asked = training(
+        source={"persistentVolumeClaim": place},
+        output={"persistentVolumeClaim": {**place, "claimName": "splats"}},
+        checkpoint={"where": {"persistentVolumeClaim": {**place, "claimName": "kept"}}},
+        kernelCache={"claimName": "kernels", "path": hostile},
+        env=[{"name": "MINE", "value": "$(HOME)"}],
+    )
+    args = container(asked)["args"]
+    assert args[args.index("--data") + 1] == f"/data/{kept}"
+    assert args[args.index("--output") + 1] == f"/output/{kept}"
+    assert args[args.index("--checkpoints") + 1].startswith(f"/checkpoints/{kept}/")
+    assert variables(asked)["SPLAT_KERNELS_DIR"]["value"] == f"/kernels/{kept}"
+    # This one is the user's own, and means what it means in any container.
+    assert variables(asked)["MINE"]["value"] == "$(HOME)"
+    s3 = {**S3, "uri": "s3://captures/$(HOME)"}
+    args = container(training(source={"s3": s3}, output={"s3": s3}))["args"]
+    assert args[args.index("--data") + 1] == "s3://captures/$$(HOME)"
+
+
 def test_placement_follows_the_spec() -> None:
     asked = training(
         resources={"gpus": 0},

@@ -120,6 +120,14 @@ def test_the_job_that_compiles_holds_no_gpu_and_alone_may_write() -> None:
     assert {"name": "kernels", "mountPath": "/kernels", "readOnly": True} in mounts
 
 
+def test_the_caches_folder_reaches_the_compiler_as_it_is() -> None:
+    asked = training(kernelCache={"claimName": "mine", "path": "$(HOME)"})
+    (action,) = decided(asked).actions
+    assert isinstance(action, CreateWarmUp)
+    (container,) = action.manifest["spec"]["template"]["spec"]["containers"]
+    assert container["args"][3] == "/kernels/$$(HOME)"
+
+
 def test_who_needs_the_same_kernels_waits_for_the_same_job() -> None:
     other = replace(training(), name="other", uid="another-uid")
     assert names(training()) == names(other)
