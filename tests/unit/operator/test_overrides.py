@@ -205,6 +205,15 @@ def test_scratch_can_be_another_volume() -> None:
             {"spec": {"initContainers": [neighbour(requests={"example.com/fpga": "1"})]}},
             "spec.initContainers[side].resources.requests[example.com/fpga]",
         ),
+        (trainer(resources={"claims": [{"name": "gpu"}]}), f"{TRAINER}.resources.claims"),
+        (
+            {"spec": {"containers": [neighbour(claims=[{"name": "gpu"}])]}},
+            "spec.containers[side].resources.claims",
+        ),
+        (
+            {"spec": {"resourceClaims": [{"name": "gpu", "resourceClaimName": "gpu"}]}},
+            "spec.resourceClaims",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_refused_with_the_fields_name(overrides: Any, field: str) -> None:
@@ -219,6 +228,27 @@ def token_for(audience: Any, name: str) -> dict[str, Any]:
             "volumes": [{"name": name, "projected": {"sources": [{"serviceAccountToken": asked}]}}]
         }
     }
+
+
+@pytest.mark.parametrize("prefix", [None, "", "S", "SPLAT_", "SPLAT_PROGRESS_"])
+def test_variables_whose_names_nobody_knows_do_not_take_the_operators(prefix: str | None) -> None:
+    source = {"configMapRef": {"name": "mine"}, **({} if prefix is None else {"prefix": prefix})}
+    told = refusal(trainer(envFrom=[{"prefix": "MINE_", "secretRef": {"name": "a"}}, source]))
+    assert told.startswith(f"spec.podTemplateOverrides.{TRAINER}.envFrom[1]: ")
+    assert "spec.env" in told
+    assert "prefix" in told
+
+
+def test_variables_with_a_prefix_of_their_own_come_from_wherever_they_are() -> None:
+    sources = [{"prefix": "MINE_", "configMapRef": {"name": "mine"}}]
+    (container,) = template(trainer(envFrom=sources))["spec"]["containers"]
+    assert container["envFrom"] == sources
+
+
+def test_another_container_takes_its_variables_as_it_likes() -> None:
+    side = {**neighbour(), "envFrom": [{"secretRef": {"name": "proxy"}}]}
+    made = template({"spec": {"containers": [side]}})
+    assert made["spec"]["containers"][1]["envFrom"] == side["envFrom"]
 
 
 @pytest.mark.parametrize("name", ["token", "tmp"])

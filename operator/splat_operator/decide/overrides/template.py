@@ -21,6 +21,7 @@ _FIXED_IN_POD = {
     "automountServiceAccountToken": "the trainer gets no token for the Kubernetes API",
     "shareProcessNamespace": "another container could read the progress token",
     "nodeName": "the scheduler places the pod: use spec.nodeSelector or spec.affinity",
+    "resourceClaims": "a GPU of a claim would not be counted: use spec.resources",
     "ephemeralContainers": "a template has none",
 }
 _FIXED_IN_TRAINER = {
@@ -34,6 +35,7 @@ _FIXED_IN_TRAINER = {
     "tty": "nobody is there to look at it",
     "workingDir": "the trainer's command is the operator's",
 }
+_OWN_VARIABLES = "SPLAT_"
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _SCRATCH = "tmp"
 """The one volume of ours that may be another: what is downloaded may be more than a node's disk
@@ -145,7 +147,7 @@ def _check_trainer(before: Node, after: Node, where: str) -> None:
         name = variable["name"]
         here = f"{where}.env[{name}]"
         if own.pop(name, variable) != variable or (
-            name.startswith("SPLAT_") and variable not in before["env"]
+            name.startswith(_OWN_VARIABLES) and variable not in before["env"]
         ):
             raise OverrideError(
                 here, "is set by the operator: use spec.env for what can be changed"
@@ -154,8 +156,21 @@ def _check_trainer(before: Node, after: Node, where: str) -> None:
             raise OverrideError(here, "a secret does not belong here: use valueFrom.secretKeyRef")
     if own:
         raise OverrideError(f"{where}.env[{next(iter(own))}]", "is set by the operator")
+    for number, source in enumerate(after.get("envFrom") or []):
+        _check_env_from(source, f"{where}.envFrom[{number}]")
     _check_mounts(before, after, where)
     _check_gpus(before, after, where)
+
+
+def _check_env_from(source: Node, where: str) -> None:
+    """Names of variables that come so are not known here: with such a prefix none is ours."""
+    prefix = source.get("prefix") or ""
+    if prefix.startswith(_OWN_VARIABLES) or _OWN_VARIABLES.startswith(prefix):
+        raise OverrideError(
+            where,
+            f"could set a variable of the operator's ({_OWN_VARIABLES}...): name each variable in "
+            "spec.env with valueFrom, or give a prefix that these do not begin with",
+        )
 
 
 def _check_mounts(before: Node, after: Node, where: str) -> None:
@@ -187,6 +202,10 @@ def _covers(one: str, other: str) -> bool:
 
 def _check_gpus(before: Node, after: Node, where: str) -> None:
     """The count of GPUs is what gpuSeconds is reckoned with."""
+    if (after.get("resources") or {}).get("claims"):
+        raise OverrideError(
+            f"{where}.resources.claims", "a GPU of a claim would not be counted: use spec.resources"
+        )
     for kind in ("limits", "requests"):
         own = {
             name: amount
