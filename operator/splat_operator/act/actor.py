@@ -65,7 +65,10 @@ class Actor:
         path = paths.job(action.namespace, action.name)
         try:
             if isinstance(action, UpdateJob):
-                body = {"metadata": {"uid": action.uid}, "spec": dict(action.spec)}
+                metadata: Raw = {"uid": action.uid}
+                if action.annotations:
+                    metadata["annotations"] = dict(action.annotations)
+                body = {"metadata": metadata, "spec": dict(action.spec)}
                 job_seen(await self._client.merge(path, body, manager=names.MANAGER))
             else:
                 await self._client.delete(path, uid=action.uid, owned_first=action.pods_first)

@@ -26,6 +26,9 @@ MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """On a Job: the queue whose admission decides when it may start."""
 
+SUSPENDED_ANNOTATION = f"{GROUP}/suspended"
+"""On a training's Job: `true` where the operator has suspended it for the user, else `false`."""
+
 PROGRESS_AUDIENCE = f"{GROUP}/progress"
 """The one audience that a trainer pod's token is good for."""
 

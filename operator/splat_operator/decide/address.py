@@ -8,7 +8,7 @@ from splat_operator.decide.shown import shown_message
 _LIMIT = 2048
 
 
-def address(spec: SplatTrainingSpec | None, uri: str) -> str:
+def address(spec: SplatTrainingSpec, uri: str) -> str:
     """Give a file's place as a status shows it: by a claim's name, not by where it is mounted."""
     for folder, claim in _claims(spec):
         if claim and uri.startswith(f"{folder}/"):
@@ -16,10 +16,8 @@ def address(spec: SplatTrainingSpec | None, uri: str) -> str:
     return shown_message(uri)[:_LIMIT]
 
 
-def _claims(spec: SplatTrainingSpec | None) -> list[tuple[str, ClaimLocation | None]]:
+def _claims(spec: SplatTrainingSpec) -> list[tuple[str, ClaimLocation | None]]:
     """Give what the trainer may have written to, by where that was mounted."""
-    if spec is None:
-        return []
     kept = spec.checkpoint.where if spec.checkpoint else None
     return [
         (OUTPUT_FOLDER, spec.output.persistent_volume_claim),

@@ -50,8 +50,10 @@ def _step(entry: Entry) -> int:
 
 
 def _entry(spec: SplatTrainingSpec | None, told: CheckpointRef | None) -> Entry:
-    uri = address(spec, told.uri) if told else ""
-    return {"iteration": shown_count(told.iteration), "uri": uri} if told and uri else {}
+    if spec is None or told is None:
+        return {}
+    uri = address(spec, told.uri)
+    return {"iteration": shown_count(told.iteration), "uri": uri} if uri else {}
 
 
 def _written(training: Training) -> Entry:

@@ -1,7 +1,7 @@
 """What a decision is: the actions wanted, the status to show, the Events to tell."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -38,12 +38,14 @@ class RedoWarmUp:
 
 @dataclass(frozen=True)
 class UpdateJob:
-    """Change fields of the Job's spec; `uid` keeps a namesake from being changed."""
+    """Change fields of the Job's spec, and annotations of the Job; `uid` keeps a namesake from
+    being changed."""
 
     namespace: str
     name: str
     uid: str
     spec: Mapping[str, Any]
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

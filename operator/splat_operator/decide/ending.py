@@ -46,6 +46,13 @@ def ending(world: World, now: datetime) -> Situation | None:
     return _good_end(world, None) if job.complete else _bad_end(job, failed, len(world.pods))
 
 
+def went_well(world: World) -> bool:
+    """Whether the training is done, by the Job's word or by a pod's."""
+    if world.job is None:
+        return False
+    return world.job.complete or telling_pod(world.pods, good=True) is not None
+
+
 def word_expected_by(world: World, now: datetime) -> datetime:
     """Until when the pod's word on a finished Job is waited for."""
     if world.job is None or world.job.finished_at is None:

@@ -13,6 +13,11 @@ MANAGED_BY = {
 }
 
 
+def suspended_by_us(suspended: bool) -> dict[str, str]:
+    """Give the annotation that tells our own suspension of a Job from that of others."""
+    return {names.SUSPENDED_ANNOTATION: "true" if suspended else "false"}
+
+
 def job_manifest(
     installation: Installation, training: Training, spec: SplatTrainingSpec
 ) -> Manifest:
@@ -31,6 +36,7 @@ def job_manifest(
             "name": job_name(training),
             "namespace": training.namespace,
             "labels": {**labels, **queue},
+            "annotations": suspended_by_us(spec.suspend),
             "ownerReferences": [
                 {
                     "apiVersion": names.API_VERSION,

@@ -14,7 +14,10 @@ _OUTPUTS_LIMIT = 64
 
 
 def outcome(spec: SplatTrainingSpec | None, pods: tuple[Pod, ...]) -> dict[str, Any]:
-    """Give `result`, `outputs` and `gpu`, as far as the pods have told them."""
+    """Give `result`, `outputs` and `gpu`, as far as the pods have told them.
+
+    Where files lie is known by the spec alone: of one that cannot be read none are told.
+    """
     results = [result for result in map(result_of, pods) if result]
     shown: dict[str, Any] = {}
     if not results:
@@ -23,7 +26,7 @@ def outcome(spec: SplatTrainingSpec | None, pods: tuple[Pod, ...]) -> dict[str, 
     figures = _figures(spec, last)
     if figures:
         shown["result"] = figures
-    if last.outputs:
+    if last.outputs and spec:
         shown["outputs"] = [_output(spec, file) for file in _splat_first(last.outputs)]
     if last.gpu:
         shown["gpu"] = shown_message(last.gpu)[:128]
@@ -57,7 +60,7 @@ def _splat_first(files: tuple[OutputFile, ...]) -> list[OutputFile]:
     return sorted(files, key=rank)[:_OUTPUTS_LIMIT]
 
 
-def _output(spec: SplatTrainingSpec | None, file: OutputFile) -> dict[str, Any]:
+def _output(spec: SplatTrainingSpec, file: OutputFile) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "format": shown_message(file.format)[:64],
         "uri": address(spec, file.uri),

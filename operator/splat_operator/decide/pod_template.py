@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from splat_operator.api import SplatTrainingSpec, names
 from splat_operator.decide.decision import Manifest
 from splat_operator.decide.kernels.plan import KernelPlan, kernel_plan
+from splat_operator.decide.literal import literal
 from splat_operator.decide.mounts import Mounts, mounts
 from splat_operator.decide.overrides import OverrideError, overridden
 from splat_operator.decide.restricted import container_security, pod_security
@@ -44,7 +45,7 @@ def pod_template(
             **_placement(spec),
         },
     }
-    return overridden(template, spec.pod_template_overrides)
+    return overridden(template, spec.pod_template_overrides, installation.api_audiences)
 
 
 def override_fault(world: World) -> str:
@@ -69,7 +70,7 @@ def _container(
     container: Manifest = {
         "name": TRAINER_CONTAINER,
         "image": spec.image or installation.trainer_image,
-        "args": trainer_arguments(spec, mounted),
+        "args": [literal(argument) for argument in trainer_arguments(spec, mounted)],
         "env": trainer_environment(installation, training, spec, mounted, kernels),
         "resources": _resources(spec),
         "terminationMessagePath": TERMINATION_MESSAGE,

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     KERNELS_BLOCKED = "KernelsBlocked"
     COMPILE_FAILED = "CompileFailed"
     SUSPENDED = "Suspended"
+    SUSPENDED_BY_OTHERS = "SuspendedByOthers"
     STOPPING = "Stopping"
     QUEUED = "Queued"
     JOB_CREATED = "JobCreated"
@@ -96,7 +97,8 @@ def _fails(when: str, advice: str) -> Meaning:
 MEANINGS: dict[Reason, Meaning] = {
     Reason.INVALID_SPEC: _blocks(
         ConditionType.ACCEPTED,
-        "The operator cannot read the spec, though the API server took it.",
+        "The operator cannot read the spec, though the API server took it. A training that is done "
+        "meanwhile is told of once it can.",
         "Correct the field that the message names. If the CRD is newer than the operator, upgrade "
         "the operator.",
     ),
@@ -135,8 +137,10 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.KERNELS_BLOCKED: _blocks(
         ConditionType.KERNELS_READY,
-        "The Job that compiles the kernels cannot start: no node, no image, no volume.",
-        "Read the scheduler's or the kubelet's words in the message.",
+        "The Job that compiles the kernels cannot start: no node, no image, no volume; or somebody "
+        "has suspended it, such as Kueue that takes every Job.",
+        "Read the scheduler's or the kubelet's words in the message. A Job that is suspended is "
+        "for those to let start who suspended it.",
         phase=Phase.PREPARING_KERNELS,
     ),
     Reason.COMPILE_FAILED: _blocks(
@@ -154,16 +158,28 @@ MEANINGS: dict[Reason, Meaning] = {
         "Set spec.suspend to false; the training goes on from its last checkpoint.",
         phase=Phase.SUSPENDED,
     ),
+    Reason.SUSPENDED_BY_OTHERS: _waits(
+        ConditionType.SCHEDULED,
+        "spec.suspend is false and the Job is suspended: by a controller that takes every Job, "
+        "such as Kueue with manageJobsWithoutQueueName, or by hand. Whoever did so may let it "
+        "start.",
+        "Ask them: `kubectl get job JOB -o yaml --show-managed-fields` shows who changed it. Where "
+        "it is Kueue, make the SplatTraining anew with spec.queueName. `kubectl patch job JOB -p "
+        '\'{"spec":{"suspend":false}}\'` lets it start.',
+        phase=Phase.SUSPENDED,
+    ),
     Reason.STOPPING: _waits(
         ConditionType.SCHEDULED,
         "A pod of an earlier Job of this training, or of an earlier training of its name, has not "
         "ended; no second one is started beside it.",
-        "Nothing; it has two minutes to save a checkpoint.",
+        "Nothing; it has two minutes to save a checkpoint. Where its node does not say a minute "
+        "later that it has ended, the reason is `PodLost`.",
         told=False,
     ),
     Reason.QUEUED: _waits(
         ConditionType.SCHEDULED,
-        "The Job is in the queue of spec.queueName and waits to be admitted by Kueue.",
+        "The Job is in the queue of spec.queueName, or in the one that Kueue puts every Job into, "
+        "and waits to be admitted by Kueue.",
         "`kubectl get workloads` shows Kueue's side.",
         phase=Phase.QUEUED,
     ),

@@ -4,6 +4,9 @@ import math
 from datetime import UTC, datetime
 
 _MESSAGE_LIMIT = 1024
+_NUMBER_LIMIT = 16
+"""The longest text that the CRD takes for a number: the API server refuses a whole status for a
+longer one."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _INT64_MAX = 2**63 - 1
 
@@ -14,10 +17,12 @@ def shown_time(moment: datetime) -> str:
 
 
 def shown_number(value: float | None, digits: int) -> str | None:
-    """Write a number with a fixed count of digits; None for what is no number."""
-    if value is None or not math.isfinite(value) or abs(value) >= 1e12:
+    """Write a number with a fixed count of digits, one that is too long for that by its power of
+    ten; None for what is no number."""
+    if value is None or not math.isfinite(value):
         return None
-    return f"{value:.{digits}f}"
+    plain = f"{value:.{digits}f}"
+    return plain if len(plain) <= _NUMBER_LIMIT else f"{value:.{digits}e}"
 
 
 def shown_count(value: float | None) -> int | None:

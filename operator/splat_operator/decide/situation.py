@@ -6,7 +6,7 @@ from datetime import datetime
 from splat_operator.api import ConditionType, SplatTrainingSpec
 from splat_operator.decide.deadline import missed_start, start_deadline
 from splat_operator.decide.decision import Situation
-from splat_operator.decide.ending import ending, failure_of
+from splat_operator.decide.ending import ending, failure_of, went_well
 from splat_operator.decide.kernels.state import kernel_state
 from splat_operator.decide.pod_template import override_fault
 from splat_operator.decide.reasons import MEANINGS, Reason
@@ -24,7 +24,13 @@ _KUBELET_ALTERNATES = (Reason.IMAGE_PULL_BACK_OFF, Reason.CONTAINER_CONFIG_ERROR
 
 
 def situation(world: World, now: datetime) -> Situation | None:
-    """Say where a training is; None while a finished Job's pod has not been heard."""
+    """Say where a training is; None while a finished Job's pod has not been heard.
+
+    No good end is told of a spec that cannot be read, as after a rollback of the operator: what
+    it asks of the splat, and where that lies, is not known. It is told once the spec can be read.
+    """
+    if world.training.spec is None and went_well(world):
+        return _on_the_way(world, now)
     ended = ending(world, now)
     if ended or (world.job and world.job.finished):
         return ended
@@ -41,7 +47,7 @@ def _on_the_way(world: World, now: datetime) -> Situation:
     if job is None or job.deleting:
         return _without_job(world, pod, now)
     if job.suspend:
-        return _suspended(training, training.spec, job, pod, now)
+        return _suspended(training, training.spec, job, pod, now) or made(training)
     if pod is None:
         return waiting_for_a_pod(world, job, now)
     return _with_a_pod(training, pod, now)
@@ -53,33 +59,42 @@ def _with_a_pod(training: Training, pod: Pod, now: datetime) -> Situation:
         return Situation(
             Reason.RETRYING, f"pod {pod.name} failed: {failure.reason}: {failure.message}"
         )
-    lost_at = counts_as_lost(pod)
-    if lost_at and now >= lost_at:
-        return Situation(Reason.POD_LOST, lost(pod))
+    gone = _lost(pod, now)
+    if gone:
+        return gone
     where = (
         waiting_for_a_node(training, pod)
         or waiting_to_start(pod)
         or Situation(Reason.TRAINING, f"pod {pod.name} on {pod.node_name}")
     )
-    return replace(where, wake_at=lost_at)
+    return replace(where, wake_at=counts_as_lost(pod))
+
+
+def _lost(pod: Pod, now: datetime) -> Situation | None:
+    """Say that a pod should have ended; None where it has, need not or has time left."""
+    lost_at = counts_as_lost(pod)
+    return Situation(Reason.POD_LOST, lost(pod)) if lost_at and now >= lost_at else None
 
 
 def _suspended(
     training: Training, spec: SplatTrainingSpec, job: Job, pod: Pod | None, now: datetime
-) -> Situation:
-    """Say by whom the Job is held: by the user, or by the queue."""
-    wake_at = None
+) -> Situation | None:
+    """Say by whom the Job is held: by the user, the queue or somebody else; None where it is let
+    go."""
+    queue = job.queue or spec.queue_name
+    words, wake_at = "", None
     if pod and not pod.ended:
-        why = "preempted" if spec.queue_name and not spec.suspend else "suspended"
         words, wake_at = stopping_words(pod, now)
-        words = f"{why}; {words}"
-    else:
-        words = "spec.suspend is true"
-    if spec.suspend or not spec.queue_name:
-        return Situation(Reason.SUSPENDED, words, wake_at)
-    if pod is None or pod.ended:
-        words = f"Job {job.name} waits in queue {spec.queue_name}{_once_more(training)}"
-    return Situation(Reason.QUEUED, words, wake_at)
+    if spec.suspend:
+        held = f"suspended; {words}" if words else "spec.suspend is true"
+        return Situation(Reason.SUSPENDED, held, wake_at)
+    if queue:
+        waits = f"Job {job.name} waits in queue {queue}{_once_more(training)}"
+        return Situation(Reason.QUEUED, f"preempted; {words}" if words else waits, wake_at)
+    if not job.own_suspend:
+        held = f"spec.suspend is false, and somebody else has suspended Job {job.name}"
+        return Situation(Reason.SUSPENDED_BY_OTHERS, f"{held}; {words}" if words else held, wake_at)
+    return Situation(Reason.SUSPENDED, f"resumed; {words}", wake_at) if words else None
 
 
 def _once_more(training: Training) -> str:
@@ -105,7 +120,7 @@ def _without_job(world: World, pod: Pod | None, now: datetime) -> Situation:
     if kernels:
         return kernels
     if stopping:
-        return Situation(Reason.STOPPING, words, wake_at)
+        return _lost(stopping, now) or Situation(Reason.STOPPING, words, wake_at)
     return made(world.training)
 
 

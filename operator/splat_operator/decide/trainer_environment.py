@@ -5,6 +5,7 @@ from typing import Any
 from splat_operator.api import SplatTrainingSpec
 from splat_operator.api.storage import S3Location
 from splat_operator.decide.kernels.plan import KernelPlan
+from splat_operator.decide.literal import literal
 from splat_operator.decide.mounts import PROGRESS_CA, PROGRESS_TOKEN, Mounts
 from splat_operator.world import Installation, Training
 from splat_trainer.contract import environment
@@ -29,7 +30,10 @@ def trainer_environment(
     mounted: Mounts,
     kernels: KernelPlan,
 ) -> list[Variable]:
-    """Give the variables: the operator's first, the user's own after them."""
+    """Give the variables: the operator's first, the user's own after them.
+
+    In those of the user's own `$(NAME)` stands for a variable before it, as in any container's.
+    """
     variables = [
         _value(environment.RESULT_PATH, TERMINATION_MESSAGE),
         _value(environment.RUN_ID, training.uid),
@@ -96,7 +100,7 @@ def _object_store(store: S3Location) -> list[Variable]:
 
 
 def _value(name: str, value: str) -> Variable:
-    return {"name": name, "value": value}
+    return {"name": name, "value": literal(value)}
 
 
 def _from_secret(key: str, secret: str, optional: bool) -> Variable:

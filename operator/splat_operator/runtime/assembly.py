@@ -30,6 +30,7 @@ from splat_operator.runtime.reconciler import Reconciler
 from splat_operator.runtime.settings import Settings
 from splat_operator.runtime.store import Key, Store
 from splat_operator.runtime.sweep import Sweeper
+from splat_operator.runtime.token_audiences import token_audiences
 from splat_operator.runtime.watched import watched_paths
 from splat_operator.runtime.watches import Watches
 from splat_operator.world import ClaimTemplate, Installation, KernelCacheSettings, Training
@@ -49,9 +50,10 @@ async def operate(
     store = Store()
     actor = Actor(client, socket.gethostname(), definition)
     async with _progress(settings, client, store, actor, metrics) as trust:
+        audiences = token_audiences(info.token)
 
         def installation() -> Installation:
-            return _installation(settings, trust(), definition.fault)
+            return _installation(settings, trust(), audiences, definition.fault)
 
         reconciler = Reconciler(store, actor, installation, metrics)
         watched = watched_paths(settings.namespaces, settings.watches_nodes)
@@ -187,11 +189,14 @@ async def _progress(
         await server.close()
 
 
-def _installation(settings: Settings, trust: str, definition_fault: str) -> Installation:
+def _installation(
+    settings: Settings, trust: str, audiences: tuple[str, ...], definition_fault: str
+) -> Installation:
     return Installation(
         trainer_image=settings.trainer_image,
         progress_url=settings.progress_url,
         progress_ca=trust,
+        api_audiences=audiences,
         kernel_cache=_kernel_cache(settings),
         definition_fault=definition_fault,
     )

@@ -119,7 +119,8 @@ class Settings(BaseModel):
     kernel_cache_node_path: str = Field(
         "",
         description="Folder of each node for compiled kernels, instead of a claim; in it one for "
-        "each namespace. Pod Security admits it in privileged namespaces only.",
+        "each namespace, made beforehand for user 10001. Pod Security admits it in privileged "
+        "namespaces only.",
         pattern=r"^(/[^/\x00-\x1f].*)?$",
     )
     kernel_cache_architectures: Annotated[

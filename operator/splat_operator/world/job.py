@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from splat_operator.api import names
 from splat_operator.world.fields import (
     Raw,
     condition,
@@ -27,6 +28,11 @@ class Job:
     created_at: datetime | None = None
     deleting: bool = False
     suspend: bool = False
+    own_suspend: bool = True
+    """Whether the operator suspended it, if it is; so it is taken to be of a Job that an operator
+    made which did not write that down."""
+    queue: str = ""
+    """The queue that decides when it starts, whoever has put it there; empty where none does."""
     backoff_limit: int | None = None
     active_deadline_seconds: int | None = None
     ttl_seconds_after_finished: int | None = None
@@ -62,6 +68,8 @@ class Job:
             created_at=moment(metadata.get("creationTimestamp")),
             deleting="deletionTimestamp" in metadata,
             suspend=spec.get("suspend") is True,
+            own_suspend=mapping(metadata, "annotations").get(names.SUSPENDED_ANNOTATION) != "false",
+            queue=text(mapping(metadata, "labels").get(names.QUEUE_LABEL)),
             backoff_limit=optional_integer(spec.get("backoffLimit")),
             active_deadline_seconds=optional_integer(spec.get("activeDeadlineSeconds")),
             ttl_seconds_after_finished=optional_integer(spec.get("ttlSecondsAfterFinished")),

@@ -17,6 +17,8 @@ class Installation:
     """Address of the progress endpoint without a path; empty where there is none."""
     progress_ca: str = ""
     """The endpoint's certificate authority, in PEM."""
+    api_audiences: tuple[str, ...] = ()
+    """What the API server calls itself in tokens, as far as the operator's own tells it."""
     kernel_cache: KernelCacheSettings = field(default_factory=KernelCacheSettings)
     definition_fault: str = ""
     """What is wrong with the installed CRD, and what to do; empty where nothing is."""

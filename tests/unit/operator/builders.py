@@ -53,6 +53,7 @@ def installation(**changes: Any) -> Installation:
         trainer_image=changes.get("trainer_image", "splat-trainer:1"),
         progress_url=changes.get("progress_url", "https://splat-operator.splat-system.svc:8443"),
         progress_ca=changes.get("progress_ca", "-----BEGIN CERTIFICATE-----"),
+        api_audiences=changes.get("api_audiences", ()),
         kernel_cache=changes.get("kernel_cache", KernelCacheSettings()),
     )
 
@@ -85,9 +86,10 @@ def training(**changes: Any) -> Training:
 
 
 def raw_job(training: Training, **status: Any) -> dict[str, Any]:
-    spec = status.pop("spec", {})
+    spec, metadata = status.pop("spec", {}), status.pop("metadata", {})
     return {
         "metadata": {
+            **metadata,
             "namespace": training.namespace,
             "name": job_name(training),
             "uid": JOB_UID,

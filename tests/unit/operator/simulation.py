@@ -130,11 +130,12 @@ class Cluster:
                 {"type": kind, "status": "True", "lastTransitionTime": self.stamp()}
             ]
 
-    def update_job(self, uid: str, spec: Raw) -> None:
+    def update_job(self, uid: str, spec: Raw, annotations: Raw) -> None:
         if self.warm_up is not None and self.warm_up["metadata"]["uid"] == uid:
             self.warm_up["spec"].update(spec)
         if self.job is not None and self.job["metadata"]["uid"] == uid:
             self.job["spec"].update(spec)
+            self.job["metadata"]["annotations"].update(annotations)
 
     def delete_job(self, uid: str) -> None:
         if self.job is not None and self.job["metadata"]["uid"] == uid:
@@ -148,6 +149,9 @@ class Cluster:
         if self.job is None or self._finished():
             return
         spec, status = self.job["spec"], self.job["status"]
+        if any(pod["status"]["phase"] == "Succeeded" for pod in self.pods):
+            self._finish("Complete", "")  # though it be suspended
+            return
         if spec["suspend"]:
             self.pods = [pod for pod in self.pods if pod not in self.live_pods()]
             status.pop("startTime", None)
@@ -155,9 +159,7 @@ class Cluster:
         status.setdefault("startTime", self.stamp())
         failed = [pod for pod in self.pods if pod["status"]["phase"] == "Failed"]
         codes = [exit_code(pod) for pod in failed]
-        if any(pod["status"]["phase"] == "Succeeded" for pod in self.pods):
-            self._finish("Complete", "")
-        elif any(code in HOPELESS_EXIT_CODES for code in codes):
+        if any(code in HOPELESS_EXIT_CODES for code in codes):
             self._finish("Failed", "PodFailurePolicy")
         elif len([pod for pod in failed if not disrupted(pod)]) > spec["backoffLimit"]:
             self._finish("Failed", "BackoffLimitExceeded")
@@ -343,7 +345,7 @@ class Operator:
             self.cluster.delete_warm_up(action.uid)
             self.cluster.create_warm_up(action.create.manifest)
         elif isinstance(action, UpdateJob):
-            self.cluster.update_job(action.uid, dict(action.spec))
+            self.cluster.update_job(action.uid, dict(action.spec), dict(action.annotations))
         else:
             self.cluster.delete_job(action.uid)
         self.see_job()

@@ -59,9 +59,12 @@ class JobsOfServer:
     async def _merge(self, request: web.Request) -> web.Response:
         self.asked.append("merge")
         job = self.jobs[request.match_info["name"]]
-        patch = json.loads(await request.text())["metadata"]
+        body = json.loads(await request.text())
+        patch = body["metadata"]
         assert patch["uid"] == job["metadata"]["uid"]
-        job["metadata"]["labels"] = {**job["metadata"].get("labels", {}), **patch["labels"]}
+        for name in ("labels", "annotations"):
+            job["metadata"][name] = {**job["metadata"].get(name, {}), **patch.get(name, {})}
+        job["spec"] = {**job.get("spec", {}), **body.get("spec", {})}
         return web.json_response(job)
 
     async def _read(self, request: web.Request) -> web.Response:
@@ -102,6 +105,16 @@ def test_a_job_of_ours_whose_labels_somebody_took_off_gets_them_again() -> None:
     labels = {MANAGED: "splat-operator", OF_TRAINING: "garden", "queue": "another"}
     assert shown["metadata"]["labels"] == labels
     assert server.asked == ["create", "get", "merge"]
+
+
+def test_who_suspends_a_job_is_written_in_the_same_request() -> None:
+    there = {**MANIFEST, "metadata": {**MANIFEST["metadata"], "uid": "job-1"}}
+    own = {"splatting.dev/suspended": "true"}
+    action = UpdateJob("gardens", "garden-1", "job-1", {"suspend": True}, own)
+    server = JobsOfServer(there)
+    (shown,) = make(server, action)
+    assert server.asked == ["merge"]
+    assert (shown["spec"], shown["metadata"]["annotations"]) == ({"suspend": True}, own)
 
 
 def test_a_namesake_of_somebody_elses_is_not_taken() -> None:

@@ -1,14 +1,26 @@
 """The Job that is made of a spec."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from splat_operator.decide import CreateJob, DeleteJob, UpdateJob, decide
-from splat_operator.world import KernelCacheSettings, Training, World
+from splat_operator.world import KernelCacheSettings, Pod, Training, World
 
-from .builders import NOW, S3, finished, installation, job, training, world
+from .builders import (
+    NOW,
+    S3,
+    finished,
+    installation,
+    job,
+    pod,
+    running,
+    terminated,
+    training,
+    world,
+)
 
 
 def manifest(training: Training, **changes: Any) -> dict[str, Any]:
@@ -236,6 +248,30 @@ def test_a_users_variable_replaces_the_operators() -> None:
     assert len(container(asked)["env"]) == len(variables(asked))
 
 
+def test_what_the_user_writes_reaches_the_trainer_as_it_is() -> None:
+    """Kubernetes would put a variable's value in place of $(NAME), a Secret's too."""
+    hostile = "a$$b/$(AWS_SECRET_ACCESS_KEY)"
+    kept = "a$$$$b/$$(AWS_SECRET_ACCESS_KEY)"
+    place = {"claimName": "captures", "path": hostile}
+    asked = training(
+        source={"persistentVolumeClaim": place},
+        output={"persistentVolumeClaim": {**place, "claimName": "splats"}},
+        checkpoint={"where": {"persistentVolumeClaim": {**place, "claimName": "kept"}}},
+        kernelCache={"claimName": "kernels", "path": hostile},
+        env=[{"name": "MINE", "value": "$(HOME)"}],
+    )
+    args = container(asked)["args"]
+    assert args[args.index("--data") + 1] == f"/data/{kept}"
+    assert args[args.index("--output") + 1] == f"/output/{kept}"
+    assert args[args.index("--checkpoints") + 1].startswith(f"/checkpoints/{kept}/")
+    assert variables(asked)["SPLAT_KERNELS_DIR"]["value"] == f"/kernels/{kept}"
+    # This one is the user's own, and means what it means in any container.
+    assert variables(asked)["MINE"]["value"] == "$(HOME)"
+    s3 = {**S3, "uri": "s3://captures/$(HOME)"}
+    args = container(training(source={"s3": s3}, output={"s3": s3}))["args"]
+    assert args[args.index("--data") + 1] == "s3://captures/$$(HOME)"
+
+
 def test_placement_follows_the_spec() -> None:
     asked = training(
         resources={"gpus": 0},
@@ -306,6 +342,40 @@ def test_a_job_that_outlives_the_end_is_stopped() -> None:
     over = training(status=ended)
     (action,) = decide(world(over, job(over, active=1)), NOW).actions
     assert isinstance(action, DeleteJob)
+
+
+GOOD = {"type": "Succeeded", "status": "True", "reason": "Trained"}
+NOT_GOOD_ENOUGH = {"type": "Succeeded", "status": "False", "reason": "QualityGateFailed"}
+
+
+def leaving(found: Pod) -> Pod:
+    return replace(found, deleting=True)
+
+
+@pytest.mark.parametrize("told", [GOOD, NOT_GOOD_ENOUGH])
+@pytest.mark.parametrize("pods", [(), (leaving(pod(**terminated(0))),), (pod(**running()),)])
+def test_a_suspended_job_whose_pod_is_done_and_not_counted_goes_or_it_would_train_again(
+    told: dict[str, str], pods: tuple[Pod, ...]
+) -> None:
+    over = training(status={"observedGeneration": 1, "conditions": [told], "podName": "garden-x"})
+    held = job(over, spec={"suspend": True})
+    (action,) = decide(world(over, held, *pods), NOW).actions
+    assert isinstance(action, DeleteJob)
+    assert decide(world(over, replace(held, deleting=True), *pods), NOW).actions == ()
+
+
+def test_a_job_that_trains_once_more_what_is_done_is_stopped() -> None:
+    """Kueue has admitted it again before anybody has seen that it was suspended."""
+    over = training(status={"observedGeneration": 1, "conditions": [GOOD], "podName": "garden-x"})
+    (action,) = decide(world(over, job(over), pod("garden-y", **running())), NOW).actions
+    assert isinstance(action, DeleteJob)
+
+
+@pytest.mark.parametrize("suspended", [True, False])
+def test_a_job_whose_pod_is_done_and_will_be_counted_stays_with_its_log(suspended: bool) -> None:
+    over = training(status={"observedGeneration": 1, "conditions": [GOOD], "podName": "garden-x"})
+    done = job(over, spec={"suspend": suspended})
+    assert decide(world(over, done, pod(**terminated(0))), NOW).actions == ()
 
 
 def test_a_training_that_is_being_deleted_is_left_alone() -> None:

@@ -120,6 +120,14 @@ def test_the_job_that_compiles_holds_no_gpu_and_alone_may_write() -> None:
     assert {"name": "kernels", "mountPath": "/kernels", "readOnly": True} in mounts
 
 
+def test_the_caches_folder_reaches_the_compiler_as_it_is() -> None:
+    asked = training(kernelCache={"claimName": "mine", "path": "$(HOME)"})
+    (action,) = decided(asked).actions
+    assert isinstance(action, CreateWarmUp)
+    (container,) = action.manifest["spec"]["template"]["spec"]["containers"]
+    assert container["args"][3] == "/kernels/$$(HOME)"
+
+
 def test_who_needs_the_same_kernels_waits_for_the_same_job() -> None:
     other = replace(training(), name="other", uid="another-uid")
     assert names(training()) == names(other)
@@ -165,7 +173,8 @@ def test_a_folder_of_each_node_is_filled_on_each_node_and_apart_by_namespace() -
         }
         assert spec["tolerations"] == [{"operator": "Exists"}]
     volumes = pods[0]["volumes"]
-    assert volumes[0]["hostPath"]["path"] == "/var/lib/splat/gardens"
+    # One that the kubelet makes is root's: the pod could not write into it.
+    assert volumes[0]["hostPath"] == {"path": "/var/lib/splat/gardens", "type": "Directory"}
 
 
 @pytest.mark.parametrize(
@@ -288,6 +297,25 @@ def test_a_pod_that_compiles_and_gets_no_node_is_told_in_the_schedulers_words() 
     assert "Insufficient memory" in ready(decision)["message"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [({}, "suspended"), ({"kueue.x-k8s.io/queue-name": "default"}, "queue default")],
+)
+def test_a_job_that_compiles_and_that_somebody_has_suspended_is_told(
+    labels: dict[str, str], words: str
+) -> None:
+    (name,) = names(training())
+    raw = {
+        "metadata": {"namespace": "gardens", "name": name, "uid": "u", "labels": labels},
+        "spec": {"suspend": True},
+        "status": {},
+    }
+    verdict = ready(decided(training(), WarmUp(Job.from_api(raw))))
+    assert verdict["reason"] == "KernelsBlocked"
+    assert name in verdict["message"]
+    assert words in verdict["message"]
+
+
 def test_what_a_claim_of_one_node_means_is_told() -> None:
     found = warm_up(names(training())[0], built(), modes=("ReadWriteOnce",), **finished("Complete"))
     verdict = ready(decided(training(), found))
@@ -344,6 +372,19 @@ def test_the_status_tells_which_kernels_were_used_and_what_that_saved() -> None:
         "seconds": "0.21",
         "secondsSaved": 90,
     }
+
+
+def test_a_build_that_tells_of_absurd_seconds_saves_no_more_than_the_api_takes() -> None:
+    result = (
+        '{"outcome":"Succeeded","exitCode":0,"reason":"Trained","message":"done",'
+        f'"kernels":{{"source":"Cache","key":"{KEY}","seconds":0.2}}}}'
+    )
+    asked = training()
+    absurd = ended(outcome=KernelsOutcome.BUILT, key=KEY, build_seconds=1e300)
+    found = warm_up(names(asked)[0], absurd, **finished("Complete"))
+    decision = decided(asked, found, pod(**terminated(0, result)), own=job(asked))
+    assert decision.status is not None
+    assert decision.status["kernels"]["secondsSaved"] == 2**63 - 1
 
 
 def test_a_claim_is_made_only_where_it_is_the_operators_own() -> None:

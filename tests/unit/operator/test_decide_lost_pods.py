@@ -1,6 +1,7 @@
 """Pods that do not end when they should, and pods that a node never took."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -67,16 +68,30 @@ def test_once_it_is_surely_gone_the_training_goes_on() -> None:
     assert condition(told, "Succeeded")["reason"] == "Retrying"
 
 
-@pytest.mark.parametrize("suspended", [True, False])
-def test_a_lost_pod_of_an_earlier_job_is_named_too(suspended: bool) -> None:
+@pytest.mark.parametrize(("suspended", "reason"), [(True, "Suspended"), (False, "PodLost")])
+def test_a_lost_pod_of_an_earlier_job_is_named_too(suspended: bool, reason: str) -> None:
     asked = training(suspend=suspended, queueName="maps")
     seen = World(installation(), asked, stopping=(leaving(),))
+    waiting = decide(seen, NOW + timedelta(seconds=ENDS_BY))
+    assert waiting.wake_at == NOW + timedelta(seconds=ENDS_BY + 60)
     decided = decide(seen, NOW + timedelta(seconds=ENDS_BY + 61))
+    assert decided.actions == ()
     assert decided.status is not None
-    message = condition(dict(decided.status), "Scheduled")["message"]
+    told = condition(dict(decided.status), "Succeeded")
+    assert told["reason"] == reason
+    message = told["message"]
     assert "garden-x" in message
     assert "node-1" in message
     assert "should have ended" in message
+
+
+def test_a_job_that_goes_with_its_pods_and_waits_for_a_lost_one_says_so() -> None:
+    asked = training(queueName="maps")
+    going = replace(job(asked), deleting=True)
+    told = status_of(asked, going, leaving(), seconds=ENDS_BY + 30)
+    assert condition(told, "Succeeded")["reason"] == "Stopping"
+    told = status_of(asked, going, leaving(), seconds=ENDS_BY + 61)
+    assert condition(told, "Succeeded")["reason"] == "PodLost"
 
 
 def test_a_pod_that_the_node_did_not_take_did_not_crash() -> None:

@@ -291,6 +291,36 @@ def test_a_spec_that_cannot_be_read_names_its_field() -> None:
     assert "spec.resources.gpus" in condition(told, "Accepted")["message"]
 
 
+@pytest.mark.parametrize("counted", [True, False])
+def test_no_good_end_is_told_before_the_spec_can_be_read(counted: bool) -> None:
+    """A newer CRD's field stays in the spec when the operator is rolled back."""
+    quality = {"qualityGate": {"minPsnr": 30}}
+    newer = training(**quality, notKnownYet=True)
+    kept = {"iteration": 300, "uri": "/output/checkpoint_0000300.pt"}
+    files = [{"format": "ply", "uri": "/output/point_cloud.ply", "bytes": 99}]
+    done = pod(**terminated(0, json.dumps(RESULT | {"outputs": files, "checkpoint": kept})))
+    ended = job(newer, **(finished("Complete") if counted else {}))
+    told = status_of(newer, ended, done)
+    assert told["phase"] == "Pending"
+    assert condition(told, "Succeeded")["status"] == "Unknown"
+    assert condition(told, "Succeeded")["reason"] == "InvalidSpec"
+    assert "notKnownYet" in condition(told, "Accepted")["message"]
+    assert not {"outputs", "checkpoint", "completionTime"} & set(told)
+    assert decide(world(newer, ended, done), NOW).actions == ()
+    again = training(**quality, status=told)
+    told = status_of(again, ended, done)
+    assert condition(told, "Succeeded")["reason"] == "QualityGateFailed"
+    assert told["outputs"][0]["uri"] == "pvc://splats/point_cloud.ply"
+    assert told["checkpoint"]["uri"] == "pvc://splats/checkpoint_0000300.pt"
+
+
+def test_a_failure_is_told_though_the_spec_cannot_be_read() -> None:
+    newer = training(notKnownYet=True)
+    over = job(newer, **finished("Failed", "PodFailurePolicy"))
+    told = status_of(newer, over, pod(**failed("InvalidCapture", "no images", 65)))
+    assert condition(told, "Succeeded")["reason"] == "InvalidCapture"
+
+
 def test_suspension_is_a_phase_of_its_own() -> None:
     asked = training(suspend=True)
     told = status_of(asked, job(asked, spec={"suspend": True}))

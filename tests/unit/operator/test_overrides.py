@@ -88,6 +88,26 @@ def test_a_neighbour_and_its_volume_can_be_added() -> None:
     assert [one["name"] for one in made["spec"]["containers"]] == ["trainer", "proxy"]
 
 
+@pytest.mark.parametrize("name", ["env", "ports", "volumes", "containers"])
+def test_labels_and_other_maps_may_have_the_names_of_lists(name: str) -> None:
+    made = template(
+        {
+            "metadata": {"labels": {name: "prod"}, "annotations": {name: "prod"}},
+            "spec": {
+                "nodeSelector": {name: "x"},
+                "volumes": [{"name": "driver", "csi": {"volumeAttributes": {name: "a"}}}],
+                "containers": [{"name": "trainer", "resources": {"limits": {name: "1"}}}],
+            },
+        },
+        nodeSelector={"gpu": "h200"},
+    )
+    assert made["metadata"]["labels"][name] == "prod"
+    assert made["metadata"]["annotations"][name] == "prod"
+    assert made["spec"]["nodeSelector"] == {"gpu": "h200", name: "x"}
+    assert made["spec"]["volumes"][-1]["csi"]["volumeAttributes"] == {name: "a"}
+    assert made["spec"]["containers"][0]["resources"]["limits"][name] == "1"
+
+
 def test_scratch_can_be_another_volume() -> None:
     claim: dict[str, Any] = {"ephemeral": {"volumeClaimTemplate": {"spec": {}}}}
     made = template({"spec": {"volumes": [{"name": "tmp", **claim}]}})
@@ -185,20 +205,79 @@ def test_scratch_can_be_another_volume() -> None:
             {"spec": {"initContainers": [neighbour(requests={"example.com/fpga": "1"})]}},
             "spec.initContainers[side].resources.requests[example.com/fpga]",
         ),
+        (trainer(resources={"claims": [{"name": "gpu"}]}), f"{TRAINER}.resources.claims"),
+        (
+            {"spec": {"containers": [neighbour(claims=[{"name": "gpu"}])]}},
+            "spec.containers[side].resources.claims",
+        ),
+        (
+            {"spec": {"resourceClaims": [{"name": "gpu", "resourceClaimName": "gpu"}]}},
+            "spec.resourceClaims",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_refused_with_the_fields_name(overrides: Any, field: str) -> None:
     assert refusal(overrides).startswith(f"spec.podTemplateOverrides.{field}")
 
 
+def token_for(audience: Any, name: str) -> dict[str, Any]:
+    """Overrides that bring in a volume with a token; None is for no audience."""
+    asked = {"path": "token"} if audience is None else {"path": "token", "audience": audience}
+    return {
+        "spec": {
+            "volumes": [{"name": name, "projected": {"sources": [{"serviceAccountToken": asked}]}}]
+        }
+    }
+
+
+@pytest.mark.parametrize("prefix", [None, "", "S", "SPLAT_", "SPLAT_PROGRESS_"])
+def test_variables_whose_names_nobody_knows_do_not_take_the_operators(prefix: str | None) -> None:
+    source = {"configMapRef": {"name": "mine"}, **({} if prefix is None else {"prefix": prefix})}
+    told = refusal(trainer(envFrom=[{"prefix": "MINE_", "secretRef": {"name": "a"}}, source]))
+    assert told.startswith(f"spec.podTemplateOverrides.{TRAINER}.envFrom[1]: ")
+    assert "spec.env" in told
+    assert "prefix" in told
+
+
+def test_variables_with_a_prefix_of_their_own_come_from_wherever_they_are() -> None:
+    sources = [{"prefix": "MINE_", "configMapRef": {"name": "mine"}}]
+    (container,) = template(trainer(envFrom=sources))["spec"]["containers"]
+    assert container["envFrom"] == sources
+
+
+def test_another_container_takes_its_variables_as_it_likes() -> None:
+    side = {**neighbour(), "envFrom": [{"secretRef": {"name": "proxy"}}]}
+    made = template({"spec": {"containers": [side]}})
+    assert made["spec"]["containers"][1]["envFrom"] == side["envFrom"]
+
+
 @pytest.mark.parametrize("name", ["token", "tmp"])
-@pytest.mark.parametrize("audience", [{}, {"audience": "splatting.dev/progress"}])
+@pytest.mark.parametrize(
+    "audience",
+    [
+        *(None, "", "splatting.dev/progress", ["sts.amazonaws.com"], "api", "k3s"),
+        *("https://kubernetes.default.svc", "https://kubernetes.default.svc.cluster.local"),
+        *("https://kubernetes.default.svc.corp.internal", "kubernetes.default.svc"),
+    ],
+)
 def test_a_token_for_the_kubernetes_api_does_not_come_in_by_a_volume(
-    audience: dict[str, str], name: str
+    audience: Any, name: str
 ) -> None:
-    token = {"projected": {"sources": [{"serviceAccountToken": {"path": "token", **audience}}]}}
-    told = refusal({"spec": {"volumes": [{"name": name, **token}]}})
+    told = refusal(token_for(audience, name))
     assert told.startswith(f"spec.podTemplateOverrides.spec.volumes[{name}].projected")
+
+
+def test_what_the_operators_own_token_is_for_no_other_token_is() -> None:
+    issuer = "https://container.googleapis.com/v1/projects/maps/clusters/one"
+    found = installation(api_audiences=(issuer,))
+    told = override_fault(World(found, training(podTemplateOverrides=token_for(issuer, "token"))))
+    assert "the trainer gets none for the Kubernetes API" in told
+
+
+@pytest.mark.parametrize("audience", ["sts.amazonaws.com", "vault", "api://AzureADTokenExchange"])
+def test_tokens_for_others_than_the_kubernetes_api_come_in_by_a_volume(audience: str) -> None:
+    made = template(token_for(audience, "token"))
+    assert "token" in [one["name"] for one in made["spec"]["volumes"]]
 
 
 @pytest.mark.parametrize("name", ["mine", "tmp"])
@@ -207,6 +286,22 @@ def test_the_kernel_cache_does_not_come_in_by_a_volume_to_be_written(name: str) 
     found = installation(kernel_cache=KernelCacheSettings(claim_name="kernels"))
     asked = training(podTemplateOverrides={"spec": {"volumes": [{"name": name, **cache}]}})
     assert "mounted already, read-only" in override_fault(World(found, asked))
+
+
+def test_kernels_in_a_folder_of_each_node_do_not_count_as_the_users_volume() -> None:
+    found = installation(kernel_cache=KernelCacheSettings(node_path="/var/lib/splat"))
+
+    def told(*volumes: dict[str, Any]) -> str:
+        overrides = {"metadata": {"labels": {"team": "maps"}}, "spec": {"volumes": [*volumes]}}
+        return override_fault(World(found, training(podTemplateOverrides=overrides)))
+
+    assert told() == ""
+    host = {"hostPath": {"path": "/var/lib/splat/gardens", "type": "Directory"}}
+    assert "spec.volumes[mine]: hostPath" in told({"name": "mine", **host})
+    assert "hostPath" in told({"name": "tmp", **host})
+    assert "this volume is the operator's" in told(
+        {"name": "kernels", "hostPath": {"path": "/", "type": "Directory"}}
+    )
 
 
 def test_another_container_does_not_see_the_progress_token() -> None:

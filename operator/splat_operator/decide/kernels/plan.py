@@ -111,9 +111,10 @@ def _place(
     elif settings.claim_name:
         claim, path = settings.claim_name, settings.path
     elif settings.node_path:
-        # A folder for each namespace: nobody writes into what another namespace loads.
+        # A folder for each namespace: nobody writes into what another namespace loads. It must be
+        # there: the kubelet would make it root's, and who compiles could not write into it.
         folder = f"{settings.node_path.rstrip('/')}/{namespace}"
-        volume = {"hostPath": {"path": folder, "type": "DirectoryOrCreate"}}
+        volume = {"hostPath": {"path": folder, "type": "Directory"}}
         return "", volume, "", f"folder {folder} of each node"
     else:
         return None

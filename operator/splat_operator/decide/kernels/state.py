@@ -109,12 +109,19 @@ def _compiling(
         return _held(missing.reason, missing.message)
     late = patience_ends(warm_up.job, warm_up.pods) if warm_up else None
     blocked = _blocked(pod) if pod else ""
+    if warm_up and warm_up.job.suspend:
+        blocked = _suspended(warm_up.job)
     if warm_up and late and now and now >= late:
         blocked, late = no_pod(world, warm_up.job), None
     if blocked:
         return _held(Reason.KERNELS_BLOCKED, f"Job {one.name} cannot start: {blocked}")
     words = f"Job {one.name} compiles for {' '.join(one.architectures)} into {plan.shown}{rest}"
     return _held(Reason.COMPILING, words, late)
+
+
+def _suspended(job: Job) -> str:
+    """Say who keeps a Job from starting that the operator never suspends."""
+    return f"it waits in queue {job.queue}" if job.queue else "somebody has suspended it"
 
 
 def _blocked(pod: Pod) -> str:

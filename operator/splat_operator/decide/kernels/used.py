@@ -3,7 +3,7 @@
 from typing import Any
 
 from splat_operator.decide.ending import result_of
-from splat_operator.decide.shown import shown_message, shown_number
+from splat_operator.decide.shown import shown_count, shown_message, shown_number
 from splat_operator.world import World
 from splat_operator.world.fields import mapping
 from splat_trainer.contract import KernelsSource
@@ -38,7 +38,7 @@ def _seconds_saved(world: World, key: str | None, seconds: float) -> int | None:
     for warm_up in world.kernels.warm_ups.values():
         document = warm_up.document
         if document and document.key == key and document.build_seconds is not None:
-            return max(0, round(document.build_seconds - seconds))
+            return shown_count(document.build_seconds - seconds)
     # The Job may be gone meanwhile; what it told before stays.
     written = mapping(world.training.status, "kernels")
     saved = written.get("secondsSaved") if written.get("key") == key else None

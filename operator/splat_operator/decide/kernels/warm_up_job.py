@@ -6,6 +6,7 @@ from typing import Any
 from splat_operator.api import SplatTrainingSpec, names
 from splat_operator.decide.failure_rules import failure_rules
 from splat_operator.decide.kernels.plan import KERNELS_FOLDER, KernelPlan, WarmUpPlan
+from splat_operator.decide.literal import literal
 from splat_operator.decide.restricted import container_security, pod_security
 from splat_operator.world import TRAINER_CONTAINER, Installation, Job, Training
 from splat_trainer.contract import environment
@@ -63,7 +64,7 @@ def warm_up_manifest(
     container = {
         "name": TRAINER_CONTAINER,
         "image": spec.image or installation.trainer_image,
-        "args": arguments,
+        "args": [literal(argument) for argument in arguments],
         "env": [
             {"name": environment.RESULT_PATH, "value": _TERMINATION_MESSAGE},
             # Images made for GPUs ask for all of them; compiling needs none.

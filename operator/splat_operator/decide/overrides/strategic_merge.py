@@ -5,24 +5,45 @@ merge keys are those of k8s.io/api/core/v1 (`patchMergeKey` of the fields of Pod
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from splat_operator.decide.overrides.refusal import OverrideError
 
-MERGE_KEYS = {
-    "containers": "name",
-    "env": "name",
-    "ephemeralContainers": "name",
-    "hostAliases": "ip",
-    "imagePullSecrets": "name",
-    "initContainers": "name",
-    "ports": "containerPort",
-    "resourceClaims": "name",
-    "topologySpreadConstraints": "topologyKey",
-    "volumeDevices": "devicePath",
-    "volumeMounts": "mountPath",
-    "volumes": "name",
-}
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of the template: its lists that are merged, by name with key and items, and parts.
+
+    Nothing else has merge keys: a label may be called `env` as well.
+    """
+
+    lists: Mapping[str, tuple[str, "_Part"]] = field(default_factory=dict)
+    parts: Mapping[str, "_Part"] = field(default_factory=dict)
+
+
+_PLAIN = _Part()
+_CONTAINER = _Part(
+    lists={
+        "env": ("name", _PLAIN),
+        "ports": ("containerPort", _PLAIN),
+        "volumeDevices": ("devicePath", _PLAIN),
+        "volumeMounts": ("mountPath", _PLAIN),
+    }
+)
+_POD = _Part(
+    lists={
+        "containers": ("name", _CONTAINER),
+        "ephemeralContainers": ("name", _CONTAINER),
+        "hostAliases": ("ip", _PLAIN),
+        "imagePullSecrets": ("name", _PLAIN),
+        "initContainers": ("name", _CONTAINER),
+        "resourceClaims": ("name", _PLAIN),
+        "topologySpreadConstraints": ("topologyKey", _PLAIN),
+        "volumes": ("name", _PLAIN),
+    }
+)
+_TEMPLATE = _Part(parts={"spec": _POD})
 
 _EXCLUSIVE = ("volumes", "env")
 """Lists whose items have one source or another: what is given replaces the item as a whole."""
@@ -30,8 +51,15 @@ _EXCLUSIVE = ("volumes", "env")
 Node = dict[str, Any]
 
 
-def merged(under: Mapping[str, Any], over: Mapping[str, Any], path: str = "") -> Node:
-    """Merge `over` into `under`; a null removes a field. Raises OverrideError for no patch."""
+def merged(template: Mapping[str, Any], overrides: Mapping[str, Any]) -> Node:
+    """Merge overrides into a pod's template; a null removes a field.
+
+    Raises OverrideError for no patch.
+    """
+    return _merged(template, overrides, _TEMPLATE, "")
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any], part: _Part, path: str) -> Node:
     result = dict(under)
     for name, value in over.items():
         here = f"{path}.{name}" if path else name
@@ -40,17 +68,20 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any], path: str = "") ->
         before = result.get(name)
         if value is None:
             result.pop(name, None)
-        elif name in MERGE_KEYS:
-            result[name] = _merged_list(before or [], value, name, here)
+        elif name in part.lists:
+            result[name] = _merged_list(before or [], value, name, part, here)
         elif isinstance(value, Mapping):
-            result[name] = merged(before if isinstance(before, Mapping) else {}, value, here)
+            inner = part.parts.get(name, _PLAIN)
+            result[name] = _merged(
+                before if isinstance(before, Mapping) else {}, value, inner, here
+            )
         else:
             result[name] = value
     return result
 
 
-def _merged_list(under: Sequence[Any], over: Any, name: str, path: str) -> list[Any]:
-    key = MERGE_KEYS[name]
+def _merged_list(under: Sequence[Any], over: Any, name: str, part: _Part, path: str) -> list[Any]:
+    key, items = part.lists[name]
     if not isinstance(over, list):
         raise OverrideError(path, "must be a list")
     result = list(under)
@@ -62,9 +93,9 @@ def _merged_list(under: Sequence[Any], over: Any, name: str, path: str) -> list[
         here = f"{path}[{item[key]}]"
         index = next((i for i, one in enumerate(result) if one.get(key) == item[key]), None)
         if index is None:
-            result.append(merged({}, item, here))
+            result.append(_merged({}, item, items, here))
         elif name in _EXCLUSIVE:
-            result[index] = merged({}, item, here)
+            result[index] = _merged({}, item, items, here)
         else:
-            result[index] = merged(result[index], item, here)
+            result[index] = _merged(result[index], item, items, here)
     return result

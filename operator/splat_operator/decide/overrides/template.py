@@ -1,12 +1,13 @@
 """The pod's template with its overrides, checked: what is ours stays, and it stays restricted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from splat_operator.api import names
 from splat_operator.decide.overrides.pod_security import check_restricted
 from splat_operator.decide.overrides.refusal import OverrideError
 from splat_operator.decide.overrides.strategic_merge import merged
+from splat_operator.decide.overrides.tokens import check_tokens
 from splat_operator.world import TRAINER_CONTAINER
 
 Node = Mapping[str, Any]
@@ -20,6 +21,7 @@ _FIXED_IN_POD = {
     "automountServiceAccountToken": "the trainer gets no token for the Kubernetes API",
     "shareProcessNamespace": "another container could read the progress token",
     "nodeName": "the scheduler places the pod: use spec.nodeSelector or spec.affinity",
+    "resourceClaims": "a GPU of a claim would not be counted: use spec.resources",
     "ephemeralContainers": "a template has none",
 }
 _FIXED_IN_TRAINER = {
@@ -33,27 +35,42 @@ _FIXED_IN_TRAINER = {
     "tty": "nobody is there to look at it",
     "workingDir": "the trainer's command is the operator's",
 }
+_OWN_VARIABLES = "SPLAT_"
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _SCRATCH = "tmp"
 """The one volume of ours that may be another: what is downloaded may be more than a node's disk
 holds."""
 
 
-def overridden(template: Node, overrides: Node | None) -> dict[str, Any]:
-    """Give the template with the overrides merged in; raises OverrideError."""
+def overridden(
+    template: Node, overrides: Node | None, api_audiences: Collection[str] = ()
+) -> dict[str, Any]:
+    """Give the template with the overrides merged in; raises OverrideError.
+
+    `api_audiences` is what the API server calls itself in tokens.
+    """
     if not overrides:
         return dict(template)
     try:
         _check_given(overrides)
         result = merged(template, overrides)
-        _check_kept(template["spec"], result["spec"])
-        check_restricted(result["spec"], result["metadata"].get("annotations") or {})
+        _check_kept(template["spec"], result["spec"], api_audiences)
+        check_restricted(
+            _without(result["spec"], template["spec"]["volumes"]),
+            result["metadata"].get("annotations") or {},
+        )
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         # Anything can be in it, at any depth: what is no pod's template is not looked into.
         raise OverrideError(
             "", f"is no pod's template, a field has the wrong type ({error})"
         ) from None
     return result
+
+
+def _without(pod: Node, own_volumes: list[Node]) -> Node:
+    """Leave the operator's own volumes out: one of them may be a node's folder, as it was set."""
+    given = [volume for volume in pod.get("volumes") or [] if volume not in own_volumes]
+    return {**pod, "volumes": given}
 
 
 def _check_given(overrides: Node) -> None:
@@ -78,19 +95,19 @@ def _check_given(overrides: Node) -> None:
             raise OverrideError(f"spec.{name}", _FIXED_IN_POD[name])
 
 
-def _check_kept(before: Node, after: Node) -> None:
+def _check_kept(before: Node, after: Node, api_audiences: Collection[str]) -> None:
     """Look at what is ours in the merged pod: it must be as it was."""
     own_volumes = {volume["name"]: volume for volume in before["volumes"]}
     for volume in after.get("volumes") or []:
         own = own_volumes.pop(volume["name"], None)
         if own is None:
-            _check_new_volume(volume, before["volumes"])
+            _check_new_volume(volume, before["volumes"], api_audiences)
         elif own != volume:
             if volume["name"] != _SCRATCH:
                 raise OverrideError(
                     f"spec.volumes[{volume['name']}]", "this volume is the operator's"
                 )
-            _check_new_volume(volume, before["volumes"])
+            _check_new_volume(volume, before["volumes"], api_audiences)
     if own_volumes:
         raise OverrideError("spec.volumes", "the operator's own volumes must stay")
     trainers = 0
@@ -106,7 +123,7 @@ def _check_kept(before: Node, after: Node) -> None:
         raise OverrideError("spec.containers", "the trainer's container must stay")
 
 
-def _check_new_volume(volume: Node, own: Iterable[Node]) -> None:
+def _check_new_volume(volume: Node, own: Iterable[Node], api_audiences: Collection[str]) -> None:
     where = f"spec.volumes[{volume['name']}]"
     kernels = next((one for one in own if one["name"] == "kernels"), {})
     claim = volume.get("persistentVolumeClaim") or {}
@@ -114,14 +131,7 @@ def _check_new_volume(volume: Node, own: Iterable[Node]) -> None:
         "claimName"
     ):
         raise OverrideError(where, "the kernel cache is mounted already, read-only")
-    for source in (volume.get("projected") or {}).get("sources") or []:
-        token = source.get("serviceAccountToken")
-        if token is not None and token.get("audience") in (None, "", names.PROGRESS_AUDIENCE):
-            raise OverrideError(
-                f"{where}.projected",
-                "a token must name an audience of its own: the trainer gets none for the "
-                "Kubernetes API",
-            )
+    check_tokens(volume, api_audiences, where)
 
 
 def _check_trainer(before: Node, after: Node, where: str) -> None:
@@ -137,7 +147,7 @@ def _check_trainer(before: Node, after: Node, where: str) -> None:
         name = variable["name"]
         here = f"{where}.env[{name}]"
         if own.pop(name, variable) != variable or (
-            name.startswith("SPLAT_") and variable not in before["env"]
+            name.startswith(_OWN_VARIABLES) and variable not in before["env"]
         ):
             raise OverrideError(
                 here, "is set by the operator: use spec.env for what can be changed"
@@ -146,8 +156,21 @@ def _check_trainer(before: Node, after: Node, where: str) -> None:
             raise OverrideError(here, "a secret does not belong here: use valueFrom.secretKeyRef")
     if own:
         raise OverrideError(f"{where}.env[{next(iter(own))}]", "is set by the operator")
+    for number, source in enumerate(after.get("envFrom") or []):
+        _check_env_from(source, f"{where}.envFrom[{number}]")
     _check_mounts(before, after, where)
     _check_gpus(before, after, where)
+
+
+def _check_env_from(source: Node, where: str) -> None:
+    """Names of variables that come so are not known here: with such a prefix none is ours."""
+    prefix = source.get("prefix") or ""
+    if prefix.startswith(_OWN_VARIABLES) or _OWN_VARIABLES.startswith(prefix):
+        raise OverrideError(
+            where,
+            f"could set a variable of the operator's ({_OWN_VARIABLES}...): name each variable in "
+            "spec.env with valueFrom, or give a prefix that these do not begin with",
+        )
 
 
 def _check_mounts(before: Node, after: Node, where: str) -> None:
@@ -179,6 +202,10 @@ def _covers(one: str, other: str) -> bool:
 
 def _check_gpus(before: Node, after: Node, where: str) -> None:
     """The count of GPUs is what gpuSeconds is reckoned with."""
+    if (after.get("resources") or {}).get("claims"):
+        raise OverrideError(
+            f"{where}.resources.claims", "a GPU of a claim would not be counted: use spec.resources"
+        )
     for kind in ("limits", "requests"):
         own = {
             name: amount
