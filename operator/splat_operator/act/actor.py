@@ -13,7 +13,7 @@ from splat_operator.act.definition import Definition
 from splat_operator.act.lanes import Lane, Lanes
 from splat_operator.act.news import News
 from splat_operator.act.warm_ups import WarmUps
-from splat_operator.api import names
+from splat_operator.api import Phase, names
 from splat_operator.decide import Action, CreateJob, CreateWarmUp, Event, RedoWarmUp, UpdateJob
 from splat_operator.decide.checkpoint import is_newer
 from splat_operator.world import Job, Training
@@ -22,6 +22,10 @@ from splat_operator.world.fields import controller_uid, mapping, mappings, text
 logger = logging.getLogger(__name__)
 
 Raw = dict[str, Any]
+
+_ENDS = (Phase.SUCCEEDED, Phase.FAILED)
+_TRIES = 5
+"""How often an end is written anew, as reports come between what was read and what is written."""
 
 _WATCHED_BY = (names.MANAGED_BY_LABEL, names.TRAINING_LABEL)
 
@@ -118,6 +122,8 @@ class Actor:
         path = paths.training_status(training.namespace, training.name)
         try:
             async with self._lanes.turn(Lane.STATUS):
+                if fitted.get("phase") in _ENDS:
+                    return await self._write_end(training, path, body)
                 return await self._client.apply(path, body, manager=names.MANAGER, force=True)
         except ApiError as error:
             if error.gone or error.replaced:
@@ -125,6 +131,25 @@ class Actor:
             if error.worth_telling:
                 self._definition.refused(error)
             raise
+
+    async def _write_end(self, training: Training, path: str, body: Raw) -> Raw | None:
+        """Write that all is over into the very training that it is of; None where that is gone.
+
+        Of a status the API server heeds no uid: it keeps the metadata that is there. Another
+        status that meets a later training of the same name is soon that one's own; an end would
+        keep it from ever being run.
+        """
+        for tries_left in reversed(range(_TRIES)):
+            found = await self._client.get(paths.training(training.namespace, training.name))
+            if mapping(found, "metadata").get("uid") != training.uid:
+                return None
+            body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+            try:
+                return await self._client.apply(path, body, manager=names.MANAGER, force=True)
+            except ApiError as error:
+                if not (error.conflict and tries_left):
+                    raise
+        return None
 
     async def write_report(
         self, namespace: str, name: str, uid: str, report: Mapping[str, Any]
@@ -145,7 +170,7 @@ class Actor:
                 if not _about_checkpoint(error):
                     raise
                 found = await self._client.get(paths.training(namespace, name))
-                if not _gives_way(found, report):
+                if found["metadata"]["uid"] != uid or not _gives_way(found, report):
                     raise
                 # Nothing that was written since then is overwritten.
                 body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
@@ -175,7 +200,7 @@ def _body(namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Raw
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
-        # The uid keeps the status of one training from a later one of the same name.
+        # The uid keeps it from making anything; of what is there the API server heeds none.
         "metadata": {"namespace": namespace, "name": name, "uid": uid},
         "status": dict(status),
     }

@@ -50,11 +50,7 @@ async def operate(
     store = Store()
     actor = Actor(client, socket.gethostname(), definition)
     async with _progress(settings, client, store, actor, metrics) as trust:
-        audiences = token_audiences(info.token)
-
-        def installation() -> Installation:
-            return _installation(settings, trust(), audiences, definition.fault)
-
+        installation = _telling(settings, trust, token_audiences(info.token), definition)
         reconciler = Reconciler(store, actor, installation, metrics)
         watched = watched_paths(settings.namespaces, settings.watches_nodes)
         watches = Watches(
@@ -187,6 +183,16 @@ async def _progress(
     finally:
         await writer.close()
         await server.close()
+
+
+def _telling(
+    settings: Settings,
+    trust: Callable[[], str],
+    audiences: tuple[str, ...],
+    definition: Definition,
+) -> Callable[[], Installation]:
+    """Give what tells the installation as it is at any moment."""
+    return lambda: _installation(settings, trust(), audiences, definition.fault)
 
 
 def _installation(

@@ -333,3 +333,63 @@ def test_a_report_that_comes_late_overwrites_nothing(
         report(server)
     assert raised.value.conflict
     assert (server.asked, server.status) == (asked, before)
+
+
+class TrainingThatChanges:
+    """A training in a server, which others write to `busy` times between a read and a write."""
+
+    def __init__(self, uid: str, busy: int = 0) -> None:
+        self.uid, self.busy, self.version = uid, busy, 1
+        self.status: dict[str, Any] = {}
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.router.add_patch(f"{STATUS}/status", self._apply)
+        application.router.add_get(STATUS, self._read)
+        return application
+
+    async def _read(self, request: web.Request) -> web.Response:
+        return web.json_response(self._object())
+
+    async def _apply(self, request: web.Request) -> web.Response:
+        body = json.loads(await request.text())
+        if self.busy:
+            self.busy, self.version = self.busy - 1, self.version + 1
+        if body["metadata"].get("resourceVersion", str(self.version)) != str(self.version):
+            words = {"reason": "Conflict", "message": "the object has been modified"}
+            return web.json_response(words, status=409)
+        self.status, self.version = body["status"], self.version + 1
+        return web.json_response(self._object())
+
+    def _object(self) -> dict[str, Any]:
+        found = raw_training(status=self.status)
+        found["metadata"] |= {"uid": self.uid, "resourceVersion": str(self.version)}
+        return found
+
+
+def written(server: TrainingThatChanges, phase: str) -> Any:
+    async def run() -> Any:
+        async with TestServer(server.application()) as serving, aiohttp.ClientSession() as session:
+            client = ApiClient(session, str(serving.make_url("/")))
+            actor = Actor(client, "me", Definition(client))
+            return await actor.write_status(training(), {"phase": phase})
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_an_end_is_never_written_into_a_later_training_of_the_same_name(phase: str) -> None:
+    server = TrainingThatChanges("of-a-later-one")
+    assert written(server, phase) is None
+    assert server.status == {}
+
+
+def test_an_end_is_written_though_reports_come_in_between() -> None:
+    server = TrainingThatChanges(training().uid, busy=3)
+    assert written(server, "Succeeded")["status"] == {"phase": "Succeeded"}
+    assert server.status == {"phase": "Succeeded"}
+
+
+def test_an_end_that_others_are_always_before_is_told_to_whoever_tries_again() -> None:
+    with pytest.raises(ApiError):
+        written(TrainingThatChanges(training().uid, busy=100), "Failed")
