@@ -8,10 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
-from splat_trainer.capture.pixels import Photo, read_photo, shrink, size_within
+from splat_trainer.capture.pixels import (
+    Photo,
+    header_size,
+    read_photo,
+    shrink,
+    size_within,
+)
 from splat_trainer.contract import Reason, TrainerError
 from tests.unit.capture.real import real
 
@@ -162,6 +168,31 @@ def test_an_empty_file_is_named(tmp_path: Path) -> None:
 def test_text_in_place_of_an_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("<html>not found</html>")
     assert "use JPEG or PNG" in fault(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("format", ["JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000"])
+def test_photos_of_the_usual_formats_are_read_whatever_their_name(
+    format: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(noise(6, 8)).save(path, format, save_all=format == "MPO")
+    assert read_photo(path, None, camera(8, 6)).rgb.shape == (6, 8, 3)
+    assert header_size(path) == (8, 6)
+
+
+@pytest.mark.parametrize("format", ["EPS", "GIF", "ICO", "SGI"])
+def test_no_other_decoder_is_let_near_a_strangers_file(
+    format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ran(*_: object, **__: object) -> None:
+        raise AssertionError("Ghostscript was run")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ran)
+    path, sound = tmp_path / "a.png", save(tmp_path, noise(6, 8), "sound.png")
+    Image.fromarray(noise(6, 8)).save(path, format)
+    assert "a.png is no image that can be read: use JPEG or PNG" in fault(path)
+    assert "a.png is no image" in fault(sound, mask=path)
+    assert header_size(path) is None
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])

@@ -15,6 +15,10 @@ from splat_trainer.capture.fault import invalid, reading
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.failure import shown
 
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000")
+"""What photos come in, of all that Pillow knows: some formats it gives to other programs (EPS to
+Ghostscript), and a capture is often a stranger's. JPEG includes MPO, of which the first is read."""
+
 _QUARTER_TURNS = (5, 6, 7, 8)
 """Values of EXIF's orientation that swap width and height."""
 
@@ -44,7 +48,7 @@ class Photo:
 def read_photo(path: Path, mask_path: Path | None, camera: Camera) -> Photo:
     """Decode an image as COLMAP saw it: of the camera's size, or of that size scaled."""
     with _decoding(path):
-        picture: Image.Image = Image.open(path)
+        picture: Image.Image = Image.open(path, formats=_FORMATS)
         if not _fits(picture.size, camera):
             # COLMAP leaves EXIF's orientation alone; where only the turned photo has the
             # camera's shape, whoever ran COLMAP had turned the photos first.
@@ -71,7 +75,7 @@ def read_photo(path: Path, mask_path: Path | None, camera: Camera) -> Photo:
 def header_size(path: Path) -> tuple[int, int] | None:
     """Give the (width, height) that a file says its image has; None where it says nothing."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=_FORMATS) as picture:
             return picture.size
     except (Image.DecompressionBombError, *_DECODING_ERRORS):
         return None  # reading it says why
@@ -102,7 +106,10 @@ def _decoding(path: Path) -> Iterator[None]:
     try:
         yield
     except UnidentifiedImageError as error:
-        raise invalid(f"{path} is no image that can be read: use JPEG or PNG") from error
+        raise invalid(
+            f"{path} is no image that can be read: use JPEG or PNG (WebP, TIFF, BMP, PPM and "
+            "JPEG 2000 are read, too)"
+        ) from error
     except Image.DecompressionBombError as error:
         raise invalid(f"{path} is too large an image: {error}") from error
     except OSError as error:
@@ -136,7 +143,7 @@ def _read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     One that was cut out rather than drawn has an alpha channel, which then says what counts.
     """
     with _decoding(path):
-        picture = Image.open(path)
+        picture = Image.open(path, formats=_FORMATS)
         if picture.size != (shape[1], shape[0]):
             raise invalid(
                 f"{path} is {picture.width}x{picture.height} pixels, "
