@@ -44,6 +44,7 @@ def write_small_model(
     folder: Path,
     *,
     camera: Camera = CAMERA,
+    cameras: tuple[Camera, ...] | None = None,
     images: tuple[PosedImage, ...] | None = None,
     sparse: Points | None = None,
 ) -> None:
@@ -55,7 +56,7 @@ def write_small_model(
     if images:
         seen = Observations(np.ones((len(sparse), 2)), sparse.ids)
         observations[images[0].image_id] = seen
-    write_model(folder, [camera], images, sparse, observations)
+    write_model(folder, cameras or [camera], images, sparse, observations)
 
 
 def write_small_capture(folder: Path, **model: object) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splat_trainer.capture.colmap_model import read_model
-from splat_trainer.capture.fault import invalid, missing, reading
+from splat_trainer.capture.fault import UndecodableError, invalid, missing, reading
 from splat_trainer.capture.fit_lens import fit_lens, with_fitted_lens
 from splat_trainer.capture.folders import CaptureFolders, find_folders
 from splat_trainer.capture.memory import available_bytes
@@ -40,7 +40,8 @@ def load_scene(folder: Path, config: TrainConfig) -> Scene:
     lens = None
     if config.lens == "fit":
         model, lens = _with_lens(model)
-    views = _read_views(_sources(model, folders, config.allow_missing_images), config)
+    sources = _sources(model, folders, config.allow_missing_images)
+    views, undecodable = _read_views(sources, config)
     poses = np.stack([view.camtoworld for view in views])
     similarity = normalizing_transform(poses, model.points.xyz)
     poses = transform_poses(poses, similarity)
@@ -59,6 +60,7 @@ def load_scene(folder: Path, config: TrainConfig) -> Scene:
         normalized_from_capture=similarity,
         scene_scale=scene_scale(poses),
         lens=lens,
+        missing_images=len(model.images) - len(sources) + undecodable,
     )
 
 
@@ -95,6 +97,11 @@ def _sources(model: ColmapModel, folders: CaptureFolders, allow_missing: bool) -
             f"{folders.images} lacks {len(absent)} of the {len(model.images)} images of the "
             f"model, {shown(absent[0])} first: add them, or allow missing images"
         )
+    if absent:
+        _log.warning(
+            "%d of %d images, %s first, have no file: left out",
+            *(len(absent), len(model.images), shown(absent[0])),
+        )
     return found
 
 
@@ -112,24 +119,32 @@ def check_memory(sizes: Sequence[tuple[int, int]], max_side: int | None, free: i
     )
 
 
-def _read_views(sources: Sequence[Source], config: TrainConfig) -> list[View]:
+def _read_views(sources: Sequence[Source], config: TrainConfig) -> tuple[list[View], int]:
+    """The views of the sources, and how many of these are left out since they are undecodable."""
     sizes = [stored_size(source) for source in sources]
     check_memory(sizes, config.max_side, available_bytes())
     undistort = Undistorter()
     views, failures = read_all(
         sources, sizes, lambda source: _read_view(source, undistort, config.max_side)
     )
-    forgivable = all(failure.reason is Reason.INVALID_CAPTURE for failure in failures)
-    if failures and not (config.allow_missing_images and forgivable and views):
+    forgiven = [one for one in failures if isinstance(one, UndecodableError)]
+    if config.allow_missing_images and views and forgiven:
+        failures = [one for one in failures if not isinstance(one, UndecodableError)]
+    if failures:
         more = f" (and so are {len(failures) - 1} more)" if len(failures) > 1 else ""
         raise TrainerError(failures[0].reason, failures[0].message + more)
+    if forgiven:
+        _log.warning(
+            "%d of %d images cannot be decoded: left out; first, %s",
+            *(len(forgiven), len(sources), forgiven[0].message),
+        )
     views = _without_hidden(views)
     if len(views) < 2:
         raise invalid(
             f"{sources[0].path.parent} has {len(views)} usable "
             f"{'image' if len(views) == 1 else 'images'} with a pose: at least 2 are needed"
         )
-    return views
+    return views, len(forgiven)
 
 
 def _without_hidden(views: list[View]) -> list[View]:

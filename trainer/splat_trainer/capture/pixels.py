@@ -1,7 +1,7 @@
 """Decodes an image and its mask, and shrinks them by exact area averages."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from splat_trainer.capture.camera import Camera
-from splat_trainer.capture.fault import invalid, reading
+from splat_trainer.capture.fault import UndecodableError, invalid, reading
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.failure import shown
 
@@ -46,8 +46,12 @@ class Photo:
 
 
 def read_photo(path: Path, mask_path: Path | None, camera: Camera) -> Photo:
-    """Decode an image as COLMAP saw it: of the camera's size, or of that size scaled."""
-    with _decoding(path):
+    """Decode an image as COLMAP saw it: of the camera's size, or of that size scaled.
+
+    One that cannot be decoded is an `UndecodableError`; what else is wrong, its mask included, is
+    another fault.
+    """
+    with _decoding(path, UndecodableError):
         picture: Image.Image = Image.open(path, formats=_FORMATS)
         if not _fits(picture.size, camera):
             # COLMAP leaves EXIF's orientation alone; where only the turned photo has the
@@ -101,28 +105,28 @@ def size_within(width: int, height: int, max_side: int | None) -> tuple[int, int
 
 
 @contextmanager
-def _decoding(path: Path) -> Iterator[None]:
-    """Turn what Pillow says of a bad file into one line that names it."""
+def _decoding(path: Path, fault: Callable[[str], TrainerError] = invalid) -> Iterator[None]:
+    """Turn what Pillow says of a bad file into a `fault` of one line that names it."""
     try:
         yield
     except UnidentifiedImageError as error:
-        raise invalid(
+        raise fault(
             f"{path} is no image that can be read: use JPEG or PNG (WebP, TIFF, BMP, PPM and "
             "JPEG 2000 are read, too)"
         ) from error
     except Image.DecompressionBombError as error:
-        raise invalid(f"{path} is too large an image: {error}") from error
+        raise fault(f"{path} is too large an image: {error}") from error
     except OSError as error:
         if error.errno is None:  # Pillow's own
-            raise _undecodable(path, error) from error
+            raise fault(_cut_off(path, error)) from error
         with reading(path):
             raise
     except _DECODING_ERRORS as error:
-        raise _undecodable(path, error) from error
+        raise fault(_cut_off(path, error)) from error
 
 
-def _undecodable(path: Path, error: Exception) -> TrainerError:
-    return invalid(f"{path} cannot be decoded, it may be cut off: {shown(str(error))}")
+def _cut_off(path: Path, error: Exception) -> str:
+    return f"{path} cannot be decoded, it may be cut off: {shown(str(error))}"
 
 
 def _check_depth(picture: Image.Image, path: Path) -> None:
