@@ -115,6 +115,48 @@ def test_a_mask_that_was_cut_out_hides_where_it_is_transparent(tmp_path: Path) -
     assert np.array_equal(photo.mask, cut_out[..., 3] > 0)
 
 
+def masked(folder: Path, mask: Path) -> NDArray[np.bool_] | None:
+    """What counts of a photo of 8x6 pixels by a mask."""
+    return read_photo(save(folder, noise(6, 8)), mask, camera(8, 6)).mask
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "I;16", "RGB", "P"])
+def test_a_mask_whose_file_names_one_color_transparent_hides_there(
+    mode: str, tmp_path: Path
+) -> None:
+    drawn = np.zeros((6, 8), np.uint8)
+    drawn[:, 4:] = 255
+    picture = Image.fromarray(drawn).convert(mode)
+    named: int | bytes | tuple[int, ...] = 255 if mode != "1" else 1
+    if mode == "RGB":
+        named = (255, 255, 255)
+    elif mode == "P":  # a palette has an alpha for each of its colors
+        named = bytes(0 if i == picture.getpixel((4, 0)) else 255 for i in range(256))
+    path = tmp_path / "mask.png"
+    picture.save(path, transparency=named)
+    counts = masked(tmp_path, path)
+    assert counts is not None
+    assert np.array_equal(counts, drawn == 0)
+
+
+@pytest.mark.parametrize("color", [(0, 0, 1), (0, 0, 3), (1, 0, 0), (0, 1, 0)])
+def test_what_is_nearly_black_counts(color: tuple[int, int, int], tmp_path: Path) -> None:
+    drawn = np.zeros((6, 8, 3), np.uint8)
+    drawn[:, 4:] = color
+    counts = masked(tmp_path, save(tmp_path, drawn, "mask.png"))
+    assert counts is not None
+    assert np.array_equal(counts, drawn.any(axis=-1))
+
+
+def test_a_mask_of_sixteen_bits_counts_where_any_is_set(tmp_path: Path) -> None:
+    drawn = np.zeros((6, 8), np.uint16)
+    drawn[:, 4:] = 3
+    Image.fromarray(drawn).save(tmp_path / "mask.png")
+    counts = masked(tmp_path, tmp_path / "mask.png")
+    assert counts is not None
+    assert np.array_equal(counts, drawn > 0)
+
+
 def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:
     mask = save(tmp_path, np.zeros((3, 4), np.uint8), "mask.png")
     said = fault(save(tmp_path, noise(6, 8)), mask)

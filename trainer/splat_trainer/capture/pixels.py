@@ -130,8 +130,12 @@ def _cut_off(path: Path, error: Exception) -> str:
 
 
 def _check_depth(picture: Image.Image, path: Path) -> None:
-    if picture.mode.startswith(("I", "F")):
+    if _is_deep(picture):
         raise invalid(f"{path} has more than 8 bits a channel (mode {picture.mode}): convert it")
+
+
+def _is_deep(picture: Image.Image) -> bool:
+    return picture.mode.startswith(("I", "F"))
 
 
 def _fits(size: tuple[int, int], camera: Camera) -> bool:
@@ -144,7 +148,7 @@ def _fits(size: tuple[int, int], camera: Camera) -> bool:
 def _read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Read a mask of `shape` (height, width): what is not black counts.
 
-    One that was cut out rather than drawn has an alpha channel, which then says what counts.
+    One that was cut out rather than drawn has transparent pixels, which then say what does not.
     """
     with _decoding(path):
         picture = Image.open(path, formats=_FORMATS)
@@ -153,11 +157,13 @@ def _read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
                 f"{path} is {picture.width}x{picture.height} pixels, "
                 f"and its image {shape[1]}x{shape[0]}"
             )
-        if picture.mode in ("LA", "RGBA"):
-            alpha = np.asarray(picture.getchannel("A"))
+        if picture.has_transparency_data:
+            alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
             if alpha.min() < 255:
                 return alpha > 0
-        return np.asarray(picture.convert("L")) > 0
+        if picture.mode in ("1", "L") or _is_deep(picture):
+            return np.asarray(picture).astype(np.bool_)
+        return np.asarray(np.asarray(picture.convert("RGB")).any(axis=-1))
 
 
 def _unless_full(mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
