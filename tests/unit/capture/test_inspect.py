@@ -79,6 +79,43 @@ def test_images_that_their_masks_hide_whole_are_told(tmp_path: Path) -> None:
     assert "1 of 3 images ('1.png') are hidden whole by their masks" in problems(folder)
 
 
+def write_masks(folder: Path, *names: str) -> Path:
+    (folder / "masks").mkdir()
+    for name in names:
+        Image.new("L", (32, 24), 255).save(folder / "masks" / name)
+    return folder
+
+
+def test_masks_of_other_names_are_a_problem_with_the_names_that_are_looked_for(
+    tmp_path: Path,
+) -> None:
+    folder = write_masks(write_small_capture(tmp_path), "1.jpg", "2.jpg", "3.jpg")
+    said = problems(folder)
+    assert "none of 3 images finds a mask" in said
+    assert "looked for '1.png.png' or '1.png', and so on" in said
+    assert "begins with '1.jpg'" in said
+    assert inspect_capture(folder).notices == ()
+
+
+def test_masks_of_some_images_alone_may_be_meant_so(tmp_path: Path) -> None:
+    folder = write_masks(write_small_capture(tmp_path), "2.png", "3.png.png")
+    report = inspect_capture(folder)
+    assert "mask" not in "".join(report.problems)
+    (notice,) = report.notices
+    assert "1 of 3 images, '1.png' first, find no mask" in notice
+
+
+def test_masks_of_all_images_or_of_none_in_an_empty_folder_are_nothing_to_tell(
+    tmp_path: Path,
+) -> None:
+    whole = write_masks(write_small_capture(tmp_path / "whole"), "1.png", "2.png", "3.png")
+    empty = write_masks(write_small_capture(tmp_path / "empty"))
+    (empty / "masks" / ".DS_Store").write_bytes(b"")
+    for folder in (whole, empty):
+        report = inspect_capture(folder)
+        assert "mask" not in "".join((*report.problems, *report.notices))
+
+
 def test_a_capture_too_far_from_its_origin_is_told(tmp_path: Path) -> None:
     assert "far from its origin" not in problems(write_small_capture(tmp_path / "near"))
     far = write_capture_at(tmp_path / "far", (500_000.0, 4_649_776.0, 120.0))

@@ -174,6 +174,27 @@ def test_masks_that_hide_all_images_leave_nothing_to_train_on(tmp_path: Path) ->
     assert "0 usable images" in fault(folder).message
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["1.jpg", "2.jpg", "3.jpg"], "none of 3 images finds a mask"),
+        (["2.png"], "2 of 3 images, '1.png' first, find no mask"),
+        (["1.png", "2.png", "3.png"], ""),
+        ([], ""),
+    ],
+)
+def test_masks_that_no_image_finds_are_told(
+    names: list[str], said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_small_capture(tmp_path)
+    (folder / "masks").mkdir()
+    for name in names:
+        Image.new("L", (32, 24), 255).save(folder / "masks" / name)
+    load_scene(folder, TrainConfig())
+    assert said in caplog.text
+    assert bool(caplog.text) == bool(said)
+
+
 def test_a_missing_image_is_named_and_what_to_do(tmp_path: Path) -> None:
     folder = write_small_capture(tmp_path)
     (folder / "images" / "2.png").unlink()

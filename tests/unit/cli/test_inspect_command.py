@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from splat_trainer.capture.load import load_scene
 from splat_trainer.capture.synthetic import make_synthetic_capture
@@ -28,6 +29,17 @@ def test_the_gaussians_of_each_preset_are_those_that_it_trains_to(
         assert told[preset]["gaussians"] == count_cap(config, schedule_for(config), size)
     assert told["reference"]["gpuBytes"] is None
     assert told["quality"]["gpuBytes"] > told["balanced"]["gpuBytes"] > 0
+
+
+def test_masks_of_some_images_are_a_notice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_synthetic_capture(tmp_path, views=4, size=48)
+    (tmp_path / "masks").mkdir()
+    Image.new("L", (48, 48), 255).save(tmp_path / "masks" / "view_002.png")
+    assert main(["inspect", "--data", str(tmp_path)]) == ExitCode.DONE
+    told = capsys.readouterr().out
+    assert "notice    3 of 4 images, 'view_001.png' first, find no mask" in told
 
 
 def test_a_preset_is_a_line_to_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

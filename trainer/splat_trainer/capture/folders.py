@@ -60,11 +60,21 @@ def find_image(images: Path, name: str) -> Path | None:
 
 
 def find_mask(masks: Path | None, name: str) -> Path | None:
-    """Find the mask of the image `name`: `a/b.jpg.png`, as COLMAP has it, or `a/b.png`."""
-    if masks is None:
-        return None
-    path = masks / _inside(name)
-    return _first_file((path.with_name(path.name + ".png"), path.with_suffix(".png")))
+    """Find the mask of the image `name`, by one of `mask_names`."""
+    return None if masks is None else _first_file(masks / one for one in mask_names(name))
+
+
+def mask_names(name: str) -> tuple[PurePosixPath, PurePosixPath]:
+    """Names of the mask of the image `name`: `a/b.jpg.png`, as COLMAP has it, and `a/b.png`."""
+    path = _inside(name)
+    return path.with_name(path.name + ".png"), path.with_suffix(".png")
+
+
+def first_file_name(folder: Path) -> str | None:
+    """The first file in `folder` by name, hidden ones aside, relative to it; None without any."""
+    with reading(folder):
+        paths = [path for path in folder.rglob("[!.]*") if path.is_file()]
+    return min((path.relative_to(folder).as_posix() for path in paths), default=None)
 
 
 def _first_file(candidates: Iterable[Path]) -> Path | None:

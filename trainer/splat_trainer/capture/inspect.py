@@ -16,7 +16,14 @@ from splat_trainer.capture.folders import IMAGE_SUFFIXES, CaptureFolders, find_f
 from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.pixels import Photo, read_photo
 from splat_trainer.capture.precision import MOST_PIXELS, far_away, model_pixels_apart
-from splat_trainer.capture.sources import Source, find_sources, read_all, stored_size
+from splat_trainer.capture.sources import (
+    MaskGap,
+    Source,
+    find_sources,
+    mask_gap,
+    read_all,
+    stored_size,
+)
 from splat_trainer.capture.undistort import undistorted_camera
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.failure import shown
@@ -63,6 +70,7 @@ class CaptureReport(Document):
     image_bytes: int = Field(description="Memory of all decoded images.")
     largest_pixels: int = Field(description="Pixels of the largest image.")
     problems: tuple[str, ...]
+    notices: tuple[str, ...] = Field((), description="Lines to read of what may be meant so.")
 
 
 def inspect_capture(folder: Path) -> CaptureReport:
@@ -75,6 +83,7 @@ def inspect_capture(folder: Path) -> CaptureReport:
     pixels = [photo.height * photo.width for photo in photos]
     errors = model.points.errors[model.points.errors >= 0]
     cameras, camera_problems = _summarize(model)
+    gap = mask_gap(sources, folders.masks)
     return CaptureReport(
         model_folder=str(folders.model),
         model_format="binary" if model_suffix(folders.model) == ".bin" else "text",
@@ -93,10 +102,11 @@ def inspect_capture(folder: Path) -> CaptureReport:
         largest_pixels=max(pixels, default=0),
         problems=(
             *_image_problems(model, folders, absent, failures),
-            *_mask_problems(photos),
+            *_mask_problems(photos, gap),
             *camera_problems,
             *_model_problems(model, errors),
         ),
+        notices=(gap.told,) if gap and not gap.of_all else (),
     )
 
 
@@ -179,9 +189,12 @@ def _image_problems(
     return problems
 
 
-def _mask_problems(photos: Sequence[_Measured]) -> list[str]:
+def _mask_problems(photos: Sequence[_Measured], gap: MaskGap | None) -> list[str]:
+    problems = [gap.told] if gap and gap.of_all else []
     hidden = [photo.name for photo in photos if photo.counting == 0]
-    return [f"{_some(hidden, len(photos))} are hidden whole by their masks"] if hidden else []
+    if hidden:
+        problems.append(f"{_some(hidden, len(photos))} are hidden whole by their masks")
+    return problems
 
 
 def _model_problems(model: ColmapModel, errors: NDArray[np.float64]) -> list[str]:

@@ -17,7 +17,7 @@ from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.normalize import normalizing_transform, scene_scale, transform_poses
 from splat_trainer.capture.pixels import read_photo, shrink, size_within
 from splat_trainer.capture.scene import Scene, View
-from splat_trainer.capture.sources import Source, find_sources, read_all, stored_size
+from splat_trainer.capture.sources import Source, find_sources, mask_gap, read_all, stored_size
 from splat_trainer.capture.undistort import Undistorter
 from splat_trainer.contract import Reason, TrainConfig, TrainerError
 from splat_trainer.contract.failure import shown
@@ -102,6 +102,8 @@ def _sources(model: ColmapModel, folders: CaptureFolders, allow_missing: bool) -
             "%d of %d images, %s first, have no file: left out",
             *(len(absent), len(model.images), shown(absent[0])),
         )
+    if gap := mask_gap(found, folders.masks):
+        _log.warning("%s", gap.told)
     return found
 
 

@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from splat_trainer.capture.camera import Camera
-from splat_trainer.capture.folders import CaptureFolders, find_image, find_mask
+from splat_trainer.capture.folders import (
+    CaptureFolders,
+    find_image,
+    find_mask,
+    first_file_name,
+    mask_names,
+)
 from splat_trainer.capture.memory import readers
 from splat_trainer.capture.model import ColmapModel, PosedImage
 from splat_trainer.capture.pixels import header_size
 from splat_trainer.contract import TrainerError
+from splat_trainer.contract.failure import shown
 
 Result = TypeVar("Result")
 
@@ -26,6 +33,14 @@ class Source:
     mask: Path | None
 
 
+@dataclass(frozen=True)
+class MaskGap:
+    """Photos without a mask beside a folder of masks: all of them, or some, maybe on purpose."""
+
+    of_all: bool
+    told: str
+
+
 def find_sources(model: ColmapModel, folders: CaptureFolders) -> tuple[list[Source], list[str]]:
     """Give what was found, sorted by name, and the names of the images that have no file."""
     found, absent = [], []
@@ -37,6 +52,25 @@ def find_sources(model: ColmapModel, folders: CaptureFolders) -> tuple[list[Sour
             mask = find_mask(folders.masks, image.name)
             found.append(Source(image, model.cameras[image.camera_id], path, mask))
     return found, absent
+
+
+def mask_gap(sources: Sequence[Source], masks: Path | None) -> MaskGap | None:
+    """Say which photos find no mask in a folder that has files; None where all do."""
+    names = [source.image.name for source in sources if source.mask is None]
+    if masks is None or not names or (there := first_file_name(masks)) is None:
+        return None
+    looked_for = " or ".join(shown(str(name)) for name in mask_names(names[0]))
+    if len(names) == len(sources):
+        told = (
+            f"none of {len(sources)} images finds a mask in {masks}: looked for {looked_for}, "
+            f"and so on, and the folder begins with {shown(there)}"
+        )
+    else:
+        told = (
+            f"{len(names)} of {len(sources)} images, {shown(names[0])} first, find no mask in "
+            f"{masks} (looked for {looked_for}): nothing of them is hidden"
+        )
+    return MaskGap(len(names) == len(sources), told)
 
 
 def stored_size(source: Source) -> tuple[int, int]:

@@ -71,6 +71,7 @@ def _lines(report: Inspection) -> list[str]:
         ),
         *(("preset", _told(needs)) for needs in report.presets),
         *(("problem", problem) for problem in report.problems),
+        *(("notice", notice) for notice in report.notices),
     ]
     if not report.problems:
         facts.append(("problems", "none found"))
