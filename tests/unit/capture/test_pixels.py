@@ -290,7 +290,7 @@ def test_any_damage_leaves_an_image_or_a_fault(
         assert photo.rgb.dtype == np.uint8
 
 
-def plain_area(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float64]:
+def plain_area(image: NDArray[np.generic], height: int, width: int) -> NDArray[np.float64]:
     """Average by area the slow way: each source pixel gives its share to each target pixel."""
 
     def shares(source: int, target: int) -> NDArray[np.float64]:
@@ -321,13 +321,43 @@ def test_downscaling_averages_areas_exactly(
     assert np.abs(small - plain_area(image, to_height, to_width)).max() <= 0.51
 
 
-def test_a_mask_shrinks_by_majority(tmp_path: Path) -> None:
-    mask = np.zeros((8, 8), bool)
-    mask[:, 4:] = True
-    mask[0, 0] = True
+def test_a_mask_shrinks_to_what_counts_whole() -> None:
+    mask = np.ones((8, 8), bool)
+    mask[:, :3] = False
     small = shrink(Photo(noise(8, 8), mask), 4, 4).mask
     assert small is not None
     assert np.array_equal(small, np.tile([False, False, True, True], (4, 1)))
+
+
+def test_one_hidden_pixel_of_very_many_is_enough() -> None:
+    mask = np.ones((100, 100), bool)
+    mask[70, 20] = False
+    small = shrink(Photo(noise(100, 100), mask), 2, 2).mask
+    assert small is not None
+    assert np.array_equal(small, [[True, True], [False, True]])
+
+
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    to_height=st.integers(1, 40),
+    to_width=st.integers(1, 40),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=100)
+def test_a_pixel_counts_where_nothing_of_its_area_is_hidden(
+    height: int, width: int, to_height: int, to_width: int, seed: int
+) -> None:
+    to_height, to_width = min(height, to_height), min(width, to_width)
+    mask = np.random.default_rng(seed).random((height, width)) > 0.1
+    rgb = noise(height, width)
+    small = shrink(Photo(np.where(mask[..., None], rgb, np.uint8(0)), mask), to_width, to_height)
+    bright = np.where(mask[..., None], rgb, np.uint8(255))
+    other = shrink(Photo(bright, mask), to_width, to_height)
+    hidden = plain_area(~mask[..., None], to_height, to_width)[..., 0]
+    counts = np.ones((to_height, to_width), bool) if small.mask is None else small.mask
+    assert np.array_equal(counts, hidden < 1e-9)
+    assert np.array_equal(small.rgb[counts], other.rgb[counts])
 
 
 def test_a_real_photo_shrinks_without_a_shift() -> None:

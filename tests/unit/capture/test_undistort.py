@@ -126,7 +126,22 @@ def test_a_mask_moves_with_its_photo() -> None:
     rgb = np.where(mask, np.uint8(255), np.uint8(0))[..., None].repeat(3, axis=-1)
     photo, _ = Undistorter()(Photo(rgb, mask), camera)
     assert photo.mask is not None
-    assert np.array_equal(photo.mask, photo.rgb[..., 0] >= 128)
+    assert np.array_equal(photo.mask, photo.rgb[..., 0] == 255)
+
+
+@pytest.mark.parametrize("name", ["RADIAL", "OPENCV_FISHEYE"])
+def test_no_hidden_color_is_in_a_pixel_that_counts(name: str) -> None:
+    camera = lens(name)
+    rgb = smooth_photo(WIDTH, HEIGHT)
+    mask = np.random.default_rng(0).random((HEIGHT, WIDTH)) > 0.02
+    black, white = (np.where(mask[..., None], rgb, np.uint8(hidden)) for hidden in (0, 255))
+    dark, _ = Undistorter()(Photo(black, mask), camera)
+    bright, _ = Undistorter()(Photo(white, mask), camera)
+    assert dark.mask is not None
+    assert bright.mask is not None
+    assert np.array_equal(dark.mask, bright.mask)
+    assert 0.7 < dark.mask.mean() < 1
+    assert np.array_equal(dark.rgb[dark.mask], bright.rgb[dark.mask])
 
 
 def test_what_a_lens_does_not_see_is_masked() -> None:

@@ -86,12 +86,15 @@ def header_size(path: Path) -> tuple[int, int] | None:
 
 
 def shrink(photo: Photo, width: int, height: int) -> Photo:
-    """Downscale to `width` x `height` by averaging the area of each pixel."""
+    """Downscale to `width` x `height` by averaging the area of each pixel.
+
+    A pixel counts where all of its area does: none that counts has a hidden color in it.
+    """
     rgb = _area(photo.rgb, height, width)
     mask = None
     if photo.mask is not None:
-        share = _area(photo.mask[..., None].astype(np.uint8) * np.uint8(255), height, width)
-        mask = _unless_full(share[..., 0] >= 128)
+        whole = _all_rows(_all_rows(photo.mask, height).T, width).T
+        mask = _unless_full(np.ascontiguousarray(whole))
     return Photo(rgb, mask)
 
 
@@ -191,3 +194,11 @@ def _area_rows(rows: NDArray[np.generic], count: int) -> NDArray[np.float32]:
     sums = np.add.reduceat(rows, whole[:-1], axis=0, dtype=np.float32)
     means = (sums - at_edges[:-1] + at_edges[1:]) * np.float32(count / len(rows))
     return np.asarray(means)
+
+
+def _all_rows(mask: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+    """Take `mask` [N, M] to [count, M], count <= N: true where all rows with a share are."""
+    at = np.arange(count)
+    first, beyond = at * len(mask) // count, -(-(at + 1) * len(mask) // count)
+    bounds = np.stack([first, beyond], axis=-1).reshape(-1)[:-1]  # the last runs to the end
+    return np.asarray(np.logical_and.reduceat(mask, bounds, axis=0)[::2])

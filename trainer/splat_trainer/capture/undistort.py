@@ -61,14 +61,17 @@ class Undistorter:
         self._slots: dict[Camera, _Slot] = {}
 
     def __call__(self, photo: Photo, camera: Camera) -> tuple[Photo, Camera]:
-        """Resample `photo`, of `camera`, bilinearly to the pinhole camera that is returned."""
+        """Resample `photo`, of `camera`, bilinearly to the pinhole camera that is returned.
+
+        A pixel counts where all that it is made of does: none that counts has a hidden color in it.
+        """
         if camera.is_pinhole:
             return photo, _as_pinhole(camera)
         target = self._map(camera)
         if photo.mask is None:
             return Photo(sample(photo.rgb, target.where), target.mask), target.camera
         seen = sample(np.dstack([photo.rgb, photo.mask * np.uint8(255)]), target.where)
-        mask = seen[..., 3] >= 128
+        mask = seen[..., 3] == 255
         if target.mask is not None:
             mask &= target.mask
         rgb = np.ascontiguousarray(seen[..., :3])
