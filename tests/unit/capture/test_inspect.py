@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from splat_trainer.capture.camera import MODEL_BY_NAME
+from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
 from splat_trainer.capture.inspect import inspect_capture
+from splat_trainer.capture.undistort import undistorted_camera
 from splat_trainer.contract import TrainerError
 from tests.unit.capture.real import real
 from tests.unit.capture.small_model import (
@@ -17,6 +18,7 @@ from tests.unit.capture.small_model import (
     posed,
     write_capture_at,
     write_small_capture,
+    write_small_model,
 )
 
 
@@ -146,6 +148,50 @@ def test_a_lens_that_cannot_be_undistorted_is_told(tmp_path: Path) -> None:
     folder = write_small_capture(tmp_path, camera=camera)
     assert "cannot be undone" in problems(folder)
     assert inspect_capture(folder).cameras[0].undistorted_width is None
+
+
+FOLDED = replace(CAMERA, model=MODEL_BY_NAME["OPENCV"], distortion=(-90.0, 0.0, 0.0, 0.0))
+SOUND = replace(FOLDED, distortion=(-0.05, 0.0, 0.0, 0.0))
+
+
+def write_cameras(folder: Path, *cameras: Camera) -> Path:
+    """The small capture, whose images are of the first cameras in turn."""
+    images = tuple(posed(i, camera_id=min(i, len(cameras))) for i in (1, 2, 3))
+    write_small_capture(folder)
+    write_small_model(
+        folder / "sparse" / "0",
+        cameras=tuple(replace(camera, camera_id=i) for i, camera in enumerate(cameras, 1)),
+        images=images,
+    )
+    return folder
+
+
+def test_every_camera_that_an_image_uses_is_looked_at(tmp_path: Path) -> None:
+    folder = write_cameras(tmp_path, SOUND, FOLDED, FOLDED)
+    assert "camera 2 (OPENCV) has a distortion that cannot be undone" in problems(folder)
+    assert "calibrate it again (1 more likewise)" in problems(folder)
+    (camera,) = inspect_capture(folder).cameras
+    assert (camera.cameras, camera.images) == (3, 3)
+    pinhole = undistorted_camera(SOUND)
+    assert (camera.undistorted_width, camera.undistorted_height) == (pinhole.width, pinhole.height)
+
+
+def test_a_camera_that_no_image_uses_is_no_problem(tmp_path: Path) -> None:
+    folder = write_cameras(tmp_path, SOUND, SOUND, SOUND, FOLDED)
+    assert "cannot be undone" not in problems(folder)
+    wide = replace(FOLDED, width=64)
+    folder = write_cameras(tmp_path / "other", SOUND, SOUND, SOUND, wide)
+    report = inspect_capture(folder)
+    assert "cannot be undone" not in "".join(report.problems)
+    assert [camera.images for camera in report.cameras] == [3, 0]
+
+
+@pytest.mark.parametrize("errors", [[np.inf], [1e308, 1e308]])
+def test_errors_without_end_are_no_mean(errors: list[float], tmp_path: Path) -> None:
+    sparse = replace(points(), errors=np.array(errors + [-1.0] * (20 - len(errors))))
+    report = inspect_capture(write_small_capture(tmp_path, sparse=sparse))
+    assert report.mean_reprojection_error is None
+    assert "reprojection error" not in "".join(report.problems)
 
 
 def test_a_model_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """What `splat-trainer inspect` prints of a capture."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pycolmap
 import pytest
 from PIL import Image
 
@@ -14,6 +17,7 @@ from splat_trainer.contract.presets import PRESETS
 from splat_trainer.optimize.growth_plan import count_cap
 from splat_trainer.optimize.schedule import schedule_for
 from splat_trainer.train.training import capture_size
+from tests.unit.capture.small_model import points, write_small_capture
 
 
 def test_the_gaussians_of_each_preset_are_those_that_it_trains_to(
@@ -29,6 +33,23 @@ def test_the_gaussians_of_each_preset_are_those_that_it_trains_to(
         assert told[preset]["gaussians"] == count_cap(config, schedule_for(config), size)
     assert told["reference"]["gpuBytes"] is None
     assert told["quality"]["gpuBytes"] > told["balanced"]["gpuBytes"] > 0
+
+
+@pytest.mark.parametrize("line", ["EQUIRECTANGULAR 32 24 32 24", "FOV 32 24 30 30 16 12 9"])
+def test_a_camera_that_cannot_be_undistorted_has_no_size_of_none(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_small_capture(tmp_path, sparse=replace(points(), errors=np.full(20, np.inf)))
+    model = tmp_path / "sparse" / "0"
+    pycolmap.Reconstruction(model).write_text(model)
+    for path in model.glob("*.bin"):
+        path.unlink()
+    (model / "cameras.txt").write_text(f"1 {line}\n")
+    assert main(["inspect", "--data", str(tmp_path)]) == ExitCode.DONE
+    told = capsys.readouterr().out
+    assert f"{line.partition(' ')[0]} 32x24: 1 for 3 images, which cannot be undistorted\n" in told
+    assert "None" not in told
+    assert "inf" not in told
 
 
 def test_masks_of_some_images_are_a_notice(

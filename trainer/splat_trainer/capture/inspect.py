@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from splat_trainer.capture.camera import Camera
 from splat_trainer.capture.colmap_model import model_suffix, read_model
 from splat_trainer.capture.fault import reading
 from splat_trainer.capture.fit_lens import fit_lens
@@ -24,7 +25,7 @@ from splat_trainer.capture.sources import (
     read_all,
     stored_size,
 )
-from splat_trainer.capture.undistort import undistorted_camera
+from splat_trainer.capture.undistort import about_undistorted, undistorted_camera
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.failure import shown
 from splat_trainer.contract.model import Document
@@ -38,7 +39,10 @@ _NAMED = 3
 
 
 class CameraSummary(Document):
-    """Cameras of one model and size, and the size that their images have when undistorted."""
+    """Cameras of one model and size, and the size that an undistorted image of the first has.
+
+    Of the first that an image is of and whose lens can be undone; None where there is none.
+    """
 
     model: str
     width: int
@@ -81,7 +85,7 @@ def inspect_capture(folder: Path) -> CaptureReport:
     sizes = [stored_size(source) for source in sources]
     photos, failures = read_all(sources, sizes, _measure)
     pixels = [photo.height * photo.width for photo in photos]
-    errors = model.points.errors[model.points.errors >= 0]
+    error = _mean_error(model.points.errors)
     cameras, camera_problems = _summarize(model)
     gap = mask_gap(sources, folders.masks)
     return CaptureReport(
@@ -96,7 +100,7 @@ def inspect_capture(folder: Path) -> CaptureReport:
         cameras=cameras,
         points=len(model.points),
         mean_track_length=float(np.mean(model.points.track_lengths)),
-        mean_reprojection_error=float(np.mean(errors)) if len(errors) else None,
+        mean_reprojection_error=error,
         lens=_lens(model),
         image_bytes=3 * sum(pixels),
         largest_pixels=max(pixels, default=0),
@@ -104,7 +108,7 @@ def inspect_capture(folder: Path) -> CaptureReport:
             *_image_problems(model, folders, absent, failures),
             *_mask_problems(photos, gap),
             *camera_problems,
-            *_model_problems(model, errors),
+            *_model_problems(model, error),
         ),
         notices=(gap.told,) if gap and not gap.of_all else (),
     )
@@ -147,12 +151,13 @@ def _summarize(model: ColmapModel) -> tuple[tuple[CameraSummary, ...], list[str]
         groups.setdefault(key, []).append(camera.camera_id)
     summaries, problems = [], []
     for (name, width, height), ids in sorted(groups.items()):
-        size: tuple[int | None, int | None] = None, None
-        try:
-            pinhole = undistorted_camera(model.cameras[ids[0]])
-            size = pinhole.width, pinhole.height
-        except TrainerError as error:
-            problems.append(error.message)
+        sound, faults = _undoable(
+            [model.cameras[camera_id] for camera_id in ids if used[camera_id]]
+        )
+        pinhole = undistorted_camera(sound[0]) if sound else None
+        if faults:
+            more = f" ({len(faults) - 1} more likewise)" if len(faults) > 1 else ""
+            problems.append(faults[0].message + more)
         summaries.append(
             CameraSummary(
                 model=name,
@@ -160,11 +165,23 @@ def _summarize(model: ColmapModel) -> tuple[tuple[CameraSummary, ...], list[str]
                 height=height,
                 cameras=len(ids),
                 images=sum(used[camera_id] for camera_id in ids),
-                undistorted_width=size[0],
-                undistorted_height=size[1],
+                undistorted_width=pinhole and pinhole.width,
+                undistorted_height=pinhole and pinhole.height,
             )
         )
     return tuple(summaries), problems
+
+
+def _undoable(cameras: Sequence[Camera]) -> tuple[list[Camera], list[TrainerError]]:
+    """The cameras whose lens can be undone, and the faults of the others."""
+    sound, faults = [], []
+    for camera in cameras:
+        try:
+            about_undistorted(camera)
+            sound.append(camera)
+        except TrainerError as error:
+            faults.append(error)
+    return sound, faults
 
 
 def _image_problems(
@@ -197,13 +214,21 @@ def _mask_problems(photos: Sequence[_Measured], gap: MaskGap | None) -> list[str
     return problems
 
 
-def _model_problems(model: ColmapModel, errors: NDArray[np.float64]) -> list[str]:
+def _mean_error(errors: NDArray[np.float64]) -> float | None:
+    """The mean of the errors that are known and finite."""
+    known = errors[np.isfinite(errors) & (errors >= 0)]
+    with np.errstate(over="ignore"):
+        mean = float(np.mean(known)) if len(known) else np.inf
+    return mean if np.isfinite(mean) else None
+
+
+def _model_problems(model: ColmapModel, error: float | None) -> list[str]:
     problems = []
     if len(model.points) < FEW_POINTS:
         problems.append(f"only {len(model.points)} points: training starts from little")
-    if len(errors) and np.mean(errors) > LARGE_ERROR:
+    if error is not None and error > LARGE_ERROR:
         problems.append(
-            f"the mean reprojection error is {np.mean(errors):.2f} pixels: adjust the model "
+            f"the mean reprojection error is {error:.2f} pixels: adjust the model "
             "(colmap bundle_adjuster), with a camera model that fits the lens"
         )
     if (apart := model_pixels_apart(model)) > MOST_PIXELS:
