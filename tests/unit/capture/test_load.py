@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from splat_trainer.capture import load
 from splat_trainer.capture.camera import MODEL_BY_NAME
 from splat_trainer.capture.colmap_model import read_model
 from splat_trainer.capture.load import load_scene, split_views
@@ -19,6 +20,7 @@ from splat_trainer.contract import Reason, TrainConfig, TrainerError
 from tests.unit.capture.real import real, real_subset
 from tests.unit.capture.small_model import (
     CAMERA,
+    FISHEYE,
     points,
     posed,
     write_small_capture,
@@ -193,6 +195,20 @@ def test_masks_that_no_image_finds_are_told(
     load_scene(folder, TrainConfig())
     assert said in caplog.text
     assert bool(caplog.text) == bool(said)
+
+
+def test_memory_is_counted_of_undistorted_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_small_capture(tmp_path, camera=FISHEYE)
+    views = load_scene(folder, TrainConfig(holdout_every=0)).train_views
+    needed = sum(view.image.nbytes for view in views)
+    assert needed > 2 * 3 * 3 * CAMERA.width * CAMERA.height
+    monkeypatch.setattr(load, "available_bytes", lambda: needed - 100)
+    error = fault(folder)
+    assert error.reason is Reason.OUT_OF_MEMORY
+    side = int(error.message.rpartition(" ")[2])
+    load_scene(folder, TrainConfig(max_side=side))
 
 
 def test_a_missing_image_is_named_and_what_to_do(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What `splat-trainer inspect` prints of a capture."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from splat_trainer.contract.presets import PRESETS
 from splat_trainer.optimize.growth_plan import count_cap
 from splat_trainer.optimize.schedule import schedule_for
 from splat_trainer.train.training import capture_size
-from tests.unit.capture.small_model import points, write_small_capture
+from tests.unit.capture.small_model import CAMERA, FISHEYE, points, posed, write_small_capture
 
 
 def test_the_gaussians_of_each_preset_are_those_that_it_trains_to(
@@ -61,6 +62,22 @@ def test_masks_of_some_images_are_a_notice(
     assert main(["inspect", "--data", str(tmp_path)]) == ExitCode.DONE
     told = capsys.readouterr().out
     assert "notice    3 of 4 images, 'view_001.png' first, find no mask" in told
+
+
+def test_gaussians_are_those_of_undistorted_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fisheye's become several times as large, and with them what a preset grows to."""
+    images = tuple(posed(i) for i in range(1, 17))
+    write_small_capture(tmp_path, camera=FISHEYE, images=images, sparse=points(300))
+    for image in images[3:]:
+        shutil.copy(tmp_path / "images" / "1.png", tmp_path / "images" / image.name)
+    assert main(["inspect", "--data", str(tmp_path), "--json"]) == ExitCode.DONE
+    told = json.loads(capsys.readouterr().out)
+    config = TrainConfig(preset="balanced")
+    size = capture_size(load_scene(tmp_path, config))
+    assert told["presets"][0]["gaussians"] == count_cap(config, schedule_for(config), size)
+    assert told["largestPixels"] == size.pixels // size.views > 2 * CAMERA.width * CAMERA.height
 
 
 def test_a_preset_is_a_line_to_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

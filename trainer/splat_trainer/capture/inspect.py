@@ -1,8 +1,10 @@
 """Says what a capture holds, and what is wrong with it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from pydantic import Field
 from splat_trainer.capture.camera import Camera
 from splat_trainer.capture.colmap_model import model_suffix, read_model
 from splat_trainer.capture.fault import reading
-from splat_trainer.capture.fit_lens import fit_lens
+from splat_trainer.capture.fit_lens import LensFit, fit_lens, with_fitted_lens
 from splat_trainer.capture.folders import IMAGE_SUFFIXES, CaptureFolders, find_folders
 from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.pixels import Photo, read_photo
@@ -71,8 +73,8 @@ class CaptureReport(Document):
     lens: str | None = Field(
         None, description="What a lens fitted to the tracks would do; absent where nothing good."
     )
-    image_bytes: int = Field(description="Memory of all decoded images.")
-    largest_pixels: int = Field(description="Pixels of the largest image.")
+    image_bytes: int = Field(description="Memory of all images, undistorted.")
+    largest_pixels: int = Field(description="Pixels of the largest, undistorted.")
     problems: tuple[str, ...]
     notices: tuple[str, ...] = Field((), description="Lines to read of what may be meant so.")
 
@@ -81,10 +83,12 @@ def inspect_capture(folder: Path) -> CaptureReport:
     """Look at all of the capture in `folder`; a model that cannot be read at all is an error."""
     folders = find_folders(folder)
     model = read_model(folders.model)
-    sources, absent = find_sources(model, folders)
+    fit = fit_lens(model)
+    sources, absent = find_sources(with_fitted_lens(model, fit), folders)
     sizes = [stored_size(source) for source in sources]
-    photos, failures = read_all(sources, sizes, _measure)
-    pixels = [photo.height * photo.width for photo in photos]
+    pixels_of = cache(_undistorted_pixels)
+    photos, failures = read_all(sources, sizes, lambda source: _measure(source, pixels_of))
+    pixels = [photo.undistorted_pixels for photo in photos]
     error = _mean_error(model.points.errors)
     cameras, camera_problems = _summarize(model)
     gap = mask_gap(sources, folders.masks)
@@ -101,7 +105,7 @@ def inspect_capture(folder: Path) -> CaptureReport:
         points=len(model.points),
         mean_track_length=float(np.mean(model.points.track_lengths)),
         mean_reprojection_error=error,
-        lens=_lens(model),
+        lens=_lens(fit),
         image_bytes=3 * sum(pixels),
         largest_pixels=max(pixels, default=0),
         problems=(
@@ -114,9 +118,8 @@ def inspect_capture(folder: Path) -> CaptureReport:
     )
 
 
-def _lens(model: ColmapModel) -> str | None:
+def _lens(fit: LensFit | None) -> str | None:
     """What `lens: fit` would find, where there is something to find."""
-    fit = fit_lens(model)
     if fit is None:
         return None
     return (
@@ -134,13 +137,22 @@ class _Measured:
     height: int
     width: int
     counting: float
+    undistorted_pixels: int
 
 
-def _measure(source: Source) -> _Measured:
+def _measure(source: Source, pixels_of: Callable[[Camera], int]) -> _Measured:
     photo: Photo = read_photo(source.path, source.mask, source.camera)
     height, width = photo.rgb.shape[:2]
     counting = 1.0 if photo.mask is None else float(photo.mask.mean())
-    return _Measured(source.image.name, height, width, counting)
+    pixels = pixels_of(source.camera.resized(width, height))
+    return _Measured(source.image.name, height, width, counting, pixels)
+
+
+def _undistorted_pixels(camera: Camera) -> int:
+    """How many pixels an undistorted image of a camera has; its own where it cannot be."""
+    with suppress(TrainerError):  # a problem that is told for the camera
+        camera = undistorted_camera(camera)
+    return camera.width * camera.height
 
 
 def _summarize(model: ColmapModel) -> tuple[tuple[CameraSummary, ...], list[str]]:

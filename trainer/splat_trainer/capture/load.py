@@ -1,13 +1,16 @@
 """Loads a capture: from a folder to a scene that is ready to train on."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from splat_trainer.capture.camera import Camera
 from splat_trainer.capture.colmap_model import read_model
 from splat_trainer.capture.fault import UndecodableError, invalid, missing, reading
 from splat_trainer.capture.fit_lens import fit_lens, with_fitted_lens
@@ -18,7 +21,7 @@ from splat_trainer.capture.normalize import normalizing_transform, scene_scale, 
 from splat_trainer.capture.pixels import read_photo, shrink, size_within
 from splat_trainer.capture.scene import Scene, View
 from splat_trainer.capture.sources import Source, find_sources, mask_gap, read_all, stored_size
-from splat_trainer.capture.undistort import Undistorter
+from splat_trainer.capture.undistort import Undistorter, about_undistorted
 from splat_trainer.contract import Reason, TrainConfig, TrainerError
 from splat_trainer.contract.failure import shown
 
@@ -124,10 +127,13 @@ def check_memory(sizes: Sequence[tuple[int, int]], max_side: int | None, free: i
 def _read_views(sources: Sequence[Source], config: TrainConfig) -> tuple[list[View], int]:
     """The views of the sources, and how many of these are left out since they are undecodable."""
     sizes = [stored_size(source) for source in sources]
-    check_memory(sizes, config.max_side, available_bytes())
+    undistorted = _undistorted(sources, sizes)
+    check_memory(undistorted, config.max_side, available_bytes())
     undistort = Undistorter()
     views, failures = read_all(
-        sources, sizes, lambda source: _read_view(source, undistort, config.max_side)
+        sources,
+        [max(both, key=math.prod) for both in zip(sizes, undistorted, strict=True)],
+        lambda source: _read_view(source, undistort, config.max_side),
     )
     forgiven = [one for one in failures if isinstance(one, UndecodableError)]
     if config.allow_missing_images and views and forgiven:
@@ -147,6 +153,26 @@ def _read_views(sources: Sequence[Source], config: TrainConfig) -> tuple[list[Vi
             f"{'image' if len(views) == 1 else 'images'} with a pose: at least 2 are needed"
         )
     return views, len(forgiven)
+
+
+def _undistorted(
+    sources: Sequence[Source], sizes: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """About what the sizes of images become by undistorting: up to four times as many pixels."""
+    scale = cache(_undistorted_scale)
+    scales = [scale(source.camera) for source in sources]
+    return [
+        (round(width * across), round(height * down))
+        for (width, height), (across, down) in zip(sizes, scales, strict=True)
+    ]
+
+
+def _undistorted_scale(camera: Camera) -> tuple[float, float]:
+    try:
+        pinhole = about_undistorted(camera)
+    except TrainerError:
+        return 1.0, 1.0  # undistorting the first image says why
+    return pinhole.width / camera.width, pinhole.height / camera.height
 
 
 def _without_hidden(views: list[View]) -> list[View]:

@@ -83,8 +83,8 @@ def read_all(
 ) -> tuple[list[Result], list[TrainerError]]:
     """Read the sources on several threads: decoding and resampling leave Python's lock alone.
 
-    As many at once as there are processors, and memory for what they have in hand, by their
-    `stored_size`. Results and failures are in the order of the sources.
+    As many at once as there are processors, and memory for what they have in hand, by the
+    `sizes` of their images. Results and failures are in the order of the sources.
     """
 
     def attempt(source: Source) -> Result | TrainerError:
