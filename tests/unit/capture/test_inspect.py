@@ -65,6 +65,14 @@ def test_missing_unreadable_and_unposed_images_are_all_told(tmp_path: Path) -> N
     assert inspect_capture(folder).readable_images == 1
 
 
+def test_photos_that_were_converted_are_a_notice(tmp_path: Path) -> None:
+    images = tuple(posed(i, name=f"{i}.jpg") for i in (1, 2, 3))
+    report = inspect_capture(write_small_capture(tmp_path, images=images))
+    assert report.readable_images == 3
+    (notice,) = report.notices
+    assert "'1.jpg', the first, is read from '1.png'" in notice
+
+
 def test_masks_are_counted(tmp_path: Path) -> None:
     folder = write_small_capture(tmp_path)
     (folder / "masks").mkdir()

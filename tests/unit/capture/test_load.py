@@ -1,6 +1,7 @@
 """From a folder to a scene: real captures, and captures that lack or lie."""
 
 import errno
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -152,6 +153,37 @@ def test_nested_names_and_masks_reach_the_views(tmp_path: Path) -> None:
     assert with_mask.mask is not None
     assert np.array_equal(with_mask.mask, mask > 0)
     assert scene.train_views[0].mask is None
+
+
+def write_photos(folder: Path, suffix: str) -> Path:
+    """The small capture, whose model names JPEGs, with photos of a suffix."""
+    write_small_capture(folder, images=tuple(posed(i, name=f"{i}.jpg") for i in (1, 2, 3)))
+    for path in (folder / "images").iterdir():
+        path.rename(path.with_suffix(suffix))
+    return folder
+
+
+def test_a_file_of_the_same_stem_beside_photos_is_not_the_absent_one(tmp_path: Path) -> None:
+    folder = write_photos(tmp_path, ".jpg")
+    for i in (1, 2, 3):
+        Image.new("RGB", (32, 24)).save(folder / "images" / f"{i}.png")  # say, depth maps
+    (folder / "images" / "2.jpg").unlink()
+    error = fault(folder)
+    assert error.reason is Reason.CAPTURE_NOT_FOUND
+    assert "lacks 1 of the 3 images of the model, '2.jpg' first" in error.message
+
+
+def test_photos_that_were_converted_are_taken_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_photos(tmp_path, ".png")
+    with caplog.at_level(logging.INFO):
+        scene = load_scene(folder, TrainConfig(lens="model"))
+    assert len(scene.train_views) + len(scene.test_views) == 3
+    (told,) = caplog.messages
+    assert told.startswith(
+        "3 of 3 images have another suffix than in the model: '1.jpg', the first"
+    )
 
 
 def masked_whole(folder: Path, *names: str) -> Path:

@@ -1,6 +1,6 @@
 """Finds the parts of a capture: the model, the image folder, the masks."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -53,10 +53,26 @@ def _find_folders(folder: Path) -> CaptureFolders:
 
 
 def find_image(images: Path, name: str) -> Path | None:
-    """Find the file of the image `name`; another suffix counts too, as in images_2 and so on."""
+    """Find the file of the image `name`."""
+    return _first_file([images / _inside(name)])
+
+
+def find_converted_image(images: Path, name: str, there: Collection[str]) -> Path | None:
+    """Find the file of the image `name` with another suffix, as in images_2 and so on.
+
+    Only where its own is not among the suffixes of the files that are `there`: beside photos that
+    were not converted, a file of the same stem is something else, such as a depth map.
+    """
     path = images / _inside(name)
-    others = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
-    return _first_file((path, *others))
+    if path.suffix and path.suffix in there:
+        return None
+    return _first_file(path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
+
+
+def suffixes_in(folder: Path) -> frozenset[str]:
+    """The suffixes of all files in `folder`."""
+    with reading(folder):
+        return frozenset(path.suffix for path in folder.rglob("*") if path.is_file())
 
 
 def find_mask(masks: Path | None, name: str) -> Path | None:

@@ -20,6 +20,7 @@ from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.pixels import Photo, read_photo
 from splat_trainer.capture.precision import MOST_PIXELS, far_away, model_pixels_apart
 from splat_trainer.capture.sources import (
+    Found,
     MaskGap,
     Source,
     find_sources,
@@ -84,7 +85,8 @@ def inspect_capture(folder: Path) -> CaptureReport:
     folders = find_folders(folder)
     model = read_model(folders.model)
     fit = fit_lens(model)
-    sources, absent = find_sources(with_fitted_lens(model, fit), folders)
+    found = find_sources(with_fitted_lens(model, fit), folders)
+    sources = found.sources
     sizes = [stored_size(source) for source in sources]
     pixels_of = cache(_undistorted_pixels)
     photos, failures = read_all(sources, sizes, lambda source: _measure(source, pixels_of))
@@ -109,12 +111,12 @@ def inspect_capture(folder: Path) -> CaptureReport:
         image_bytes=3 * sum(pixels),
         largest_pixels=max(pixels, default=0),
         problems=(
-            *_image_problems(model, folders, absent, failures),
+            *_image_problems(model, folders, found.absent, failures),
             *_mask_problems(photos, gap),
             *camera_problems,
             *_model_problems(model, error),
         ),
-        notices=(gap.told,) if gap and not gap.of_all else (),
+        notices=_notices(found, gap),
     )
 
 
@@ -197,7 +199,7 @@ def _undoable(cameras: Sequence[Camera]) -> tuple[list[Camera], list[TrainerErro
 
 
 def _image_problems(
-    model: ColmapModel, folders: CaptureFolders, absent: list[str], failures: list[TrainerError]
+    model: ColmapModel, folders: CaptureFolders, absent: Sequence[str], failures: list[TrainerError]
 ) -> list[str]:
     problems = []
     if absent:
@@ -234,6 +236,11 @@ def _mean_error(errors: NDArray[np.float64]) -> float | None:
     return mean if np.isfinite(mean) else None
 
 
+def _notices(found: Found, gap: MaskGap | None) -> tuple[str, ...]:
+    told = [found.conversion(), None if gap is None or gap.of_all else gap.told]
+    return tuple(line for line in told if line)
+
+
 def _model_problems(model: ColmapModel, error: float | None) -> list[str]:
     problems = []
     if len(model.points) < FEW_POINTS:
@@ -256,6 +263,6 @@ def _model_problems(model: ColmapModel, error: float | None) -> list[str]:
     return problems
 
 
-def _some(names: list[str], total: int) -> str:
+def _some(names: Sequence[str], total: int) -> str:
     named = ", ".join(shown(name) for name in names[:_NAMED])
     return f"{len(names)} of {total} images ({named}{', ...' if len(names) > _NAMED else ''})"

@@ -86,8 +86,9 @@ def _with_lens(model: ColmapModel) -> tuple[ColmapModel, str]:
 
 
 def _sources(model: ColmapModel, folders: CaptureFolders, allow_missing: bool) -> Sequence[Source]:
-    found, absent = find_sources(model, folders)
-    if not found:
+    found = find_sources(model, folders)
+    absent = found.absent
+    if not found.sources:
         with reading(folders.images):
             there = min((entry.name for entry in folders.images.iterdir()), default=None)
         raise missing(
@@ -105,9 +106,11 @@ def _sources(model: ColmapModel, folders: CaptureFolders, allow_missing: bool) -
             "%d of %d images, %s first, have no file: left out",
             *(len(absent), len(model.images), shown(absent[0])),
         )
-    if gap := mask_gap(found, folders.masks):
+    if told := found.conversion():
+        _log.info("%s", told)
+    if gap := mask_gap(found.sources, folders.masks):
         _log.warning("%s", gap.told)
-    return found
+    return found.sources
 
 
 def check_memory(sizes: Sequence[tuple[int, int]], max_side: int | None, free: int | None) -> None:
