@@ -1,5 +1,6 @@
 """What is wrong is told in one line, with the exit code that says whose fault it is."""
 
+import json
 import shutil
 import subprocess
 import zipfile
@@ -119,6 +120,8 @@ def test_a_photo_that_is_missing_is_named_and_can_be_done_without(
     assert "allow missing images" in line
     done = ["--allow-missing-images", "--device", "cpu", "--iterations", "2"]
     assert main(["train", "--data", str(capture), "--output", str(failed.output), *done]) == 0
+    metrics = json.loads((failed.output / "metrics.json").read_text())
+    assert metrics["capture"]["missingImages"] == 1
 
 
 def test_an_archive_that_climbs_out_is_refused(failed: Failed, tmp_path: Path) -> None:

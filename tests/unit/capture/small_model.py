@@ -15,6 +15,9 @@ POINTS = 20
 WIDTH, HEIGHT = 32, 24
 CAMERA = Camera(1, MODEL_BY_NAME["PINHOLE"], WIDTH, HEIGHT, 30.0, 31.0, 16.0, 12.0)
 
+FISHEYE = replace(CAMERA, model=MODEL_BY_NAME["SIMPLE_FISHEYE"], fx=12.0, fy=12.0)
+"""Undistorted, its images are some three times as large."""
+
 
 def posed(image_id: int, **changes: object) -> PosedImage:
     """Give one of three cameras in a row that look along z."""
@@ -44,6 +47,7 @@ def write_small_model(
     folder: Path,
     *,
     camera: Camera = CAMERA,
+    cameras: tuple[Camera, ...] | None = None,
     images: tuple[PosedImage, ...] | None = None,
     sparse: Points | None = None,
 ) -> None:
@@ -55,7 +59,7 @@ def write_small_model(
     if images:
         seen = Observations(np.ones((len(sparse), 2)), sparse.ids)
         observations[images[0].image_id] = seen
-    write_model(folder, [camera], images, sparse, observations)
+    write_model(folder, cameras or [camera], images, sparse, observations)
 
 
 def write_small_capture(folder: Path, **model: object) -> Path:

@@ -122,6 +122,15 @@ def test_noise_alone_is_no_lens(tmp_path: Path) -> None:
     assert fit.told().startswith("as the model says: ")
 
 
+@pytest.mark.parametrize("noise", [0.0, 1e-7, 1e-5])
+def test_rounding_in_an_exact_model_is_no_lens(noise: float, tmp_path: Path) -> None:
+    slight = replace(TRUE[0], cx=200.0, cy=150.0, fy=412.0, distortion=(1e-6, 0.0, 0.0, 0.0))
+    fit = fit_lens(written(tmp_path, (slight,), NONE, noise=noise))
+    assert fit is not None
+    assert fit.error_before < 0.001
+    assert not fit.taken
+
+
 def test_where_the_model_has_a_lens_or_little_was_seen_none_is_looked_for(tmp_path: Path) -> None:
     assert fit_lens(written(tmp_path / "lens", TRUE)) is None
     assert fit_lens(written(tmp_path / "few", NONE, points=100)) is None

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from splat_trainer.capture.folders import find_folders, find_image, find_mask
+from splat_trainer.capture.folders import (
+    find_converted_image,
+    find_folders,
+    find_image,
+    find_mask,
+    suffixes_in,
+)
 from splat_trainer.contract import Reason, TrainerError
 from tests.unit.capture.small_model import write_small_model
 
@@ -64,13 +70,23 @@ def test_a_folder_without_a_model_says_where_it_was_looked_for(tmp_path: Path) -
     assert caught.value.reason is Reason.CAPTURE_NOT_FOUND
 
 
-def test_images_are_found_by_nested_names_and_other_suffixes(tmp_path: Path) -> None:
+def test_images_are_found_by_nested_names(tmp_path: Path) -> None:
     (tmp_path / "left").mkdir()
     (tmp_path / "left" / "1.png").write_text("")
     assert find_image(tmp_path, "left/1.png") == tmp_path / "left" / "1.png"
     assert find_image(tmp_path, "left\\1.png") == tmp_path / "left" / "1.png"
-    assert find_image(tmp_path, "left/1.JPG") == tmp_path / "left" / "1.png"
+    assert find_image(tmp_path, "left/1.JPG") is None
     assert find_image(tmp_path, "left/2.png") is None
+
+
+def test_another_suffix_counts_where_none_of_the_files_has_the_models(tmp_path: Path) -> None:
+    (tmp_path / "left").mkdir()
+    (tmp_path / "left" / "1.png").write_text("")
+    assert suffixes_in(tmp_path) == {".png"}
+    assert find_converted_image(tmp_path, "left/1.JPG", {".png"}) == tmp_path / "left" / "1.png"
+    assert find_converted_image(tmp_path, "left/1", {".png", ""}) == tmp_path / "left" / "1.png"
+    assert find_converted_image(tmp_path, "left/2.JPG", {".png"}) is None
+    assert find_converted_image(tmp_path, "left/1.JPG", {".png", ".JPG"}) is None
 
 
 def test_masks_are_found_as_colmap_and_as_others_name_them(tmp_path: Path) -> None:

@@ -1,20 +1,32 @@
 """From a folder to a scene: real captures, and captures that lack or lie."""
 
 import errno
+import logging
 import shutil
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from splat_trainer.capture import load
+from splat_trainer.capture.camera import MODEL_BY_NAME
 from splat_trainer.capture.colmap_model import read_model
 from splat_trainer.capture.load import load_scene, split_views
 from splat_trainer.capture.scene import Scene, View
 from splat_trainer.contract import Reason, TrainConfig, TrainerError
 from tests.unit.capture.real import real, real_subset
-from tests.unit.capture.small_model import points, posed, write_small_capture
+from tests.unit.capture.small_model import (
+    CAMERA,
+    FISHEYE,
+    points,
+    posed,
+    write_small_capture,
+    write_small_model,
+)
 from tests.unit.unprivileged import unprivileged
 
 
@@ -143,6 +155,37 @@ def test_nested_names_and_masks_reach_the_views(tmp_path: Path) -> None:
     assert scene.train_views[0].mask is None
 
 
+def write_photos(folder: Path, suffix: str) -> Path:
+    """The small capture, whose model names JPEGs, with photos of a suffix."""
+    write_small_capture(folder, images=tuple(posed(i, name=f"{i}.jpg") for i in (1, 2, 3)))
+    for path in (folder / "images").iterdir():
+        path.rename(path.with_suffix(suffix))
+    return folder
+
+
+def test_a_file_of_the_same_stem_beside_photos_is_not_the_absent_one(tmp_path: Path) -> None:
+    folder = write_photos(tmp_path, ".jpg")
+    for i in (1, 2, 3):
+        Image.new("RGB", (32, 24)).save(folder / "images" / f"{i}.png")  # say, depth maps
+    (folder / "images" / "2.jpg").unlink()
+    error = fault(folder)
+    assert error.reason is Reason.CAPTURE_NOT_FOUND
+    assert "lacks 1 of the 3 images of the model, '2.jpg' first" in error.message
+
+
+def test_photos_that_were_converted_are_taken_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_photos(tmp_path, ".png")
+    with caplog.at_level(logging.INFO):
+        scene = load_scene(folder, TrainConfig(lens="model"))
+    assert len(scene.train_views) + len(scene.test_views) == 3
+    (told,) = caplog.messages
+    assert told.startswith(
+        "3 of 3 images have another suffix than in the model: '1.jpg', the first"
+    )
+
+
 def masked_whole(folder: Path, *names: str) -> Path:
     (folder / "masks").mkdir(exist_ok=True)
     for name in names:
@@ -165,6 +208,41 @@ def test_masks_that_hide_all_images_leave_nothing_to_train_on(tmp_path: Path) ->
     assert "0 usable images" in fault(folder).message
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["1.jpg", "2.jpg", "3.jpg"], "none of 3 images finds a mask"),
+        (["2.png"], "2 of 3 images, '1.png' first, find no mask"),
+        (["1.png", "2.png", "3.png"], ""),
+        ([], ""),
+    ],
+)
+def test_masks_that_no_image_finds_are_told(
+    names: list[str], said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_small_capture(tmp_path)
+    (folder / "masks").mkdir()
+    for name in names:
+        Image.new("L", (32, 24), 255).save(folder / "masks" / name)
+    load_scene(folder, TrainConfig())
+    assert said in caplog.text
+    assert bool(caplog.text) == bool(said)
+
+
+def test_memory_is_counted_of_undistorted_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_small_capture(tmp_path, camera=FISHEYE)
+    views = load_scene(folder, TrainConfig(holdout_every=0)).train_views
+    needed = sum(view.image.nbytes for view in views)
+    assert needed > 2 * 3 * 3 * CAMERA.width * CAMERA.height
+    monkeypatch.setattr(load, "available_bytes", lambda: needed - 100)
+    error = fault(folder)
+    assert error.reason is Reason.OUT_OF_MEMORY
+    side = int(error.message.rpartition(" ")[2])
+    load_scene(folder, TrainConfig(max_side=side))
+
+
 def test_a_missing_image_is_named_and_what_to_do(tmp_path: Path) -> None:
     folder = write_small_capture(tmp_path)
     (folder / "images" / "2.png").unlink()
@@ -173,21 +251,95 @@ def test_a_missing_image_is_named_and_what_to_do(tmp_path: Path) -> None:
     assert "lacks 1 of the 3 images of the model, '2.png' first" in error.message
 
 
-def test_training_goes_on_without_missing_images_when_asked(tmp_path: Path) -> None:
+def test_training_goes_on_without_missing_images_when_asked_and_tells_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = write_small_capture(tmp_path)
     (folder / "images" / "2.png").unlink()
-    config = TrainConfig(allow_missing_images=True, holdout_every=0)
-    assert names(load_scene(folder, config))[0] == ["1.png", "3.png"]
+    scene = load_scene(folder, TrainConfig(allow_missing_images=True, holdout_every=0))
+    assert names(scene)[0] == ["1.png", "3.png"]
+    assert scene.missing_images == 1
+    assert "1 of 3 images, '2.png' first, have no file: left out" in caplog.text
 
 
-def test_an_unreadable_image_is_named_and_may_be_left_out_too(tmp_path: Path) -> None:
+def test_a_capture_that_is_whole_lacks_no_image(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = load_scene(write_small_capture(tmp_path), TrainConfig(allow_missing_images=True))
+    assert scene.missing_images == 0
+    assert caplog.text == ""
+
+
+def test_an_unreadable_image_is_named_and_may_be_left_out_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = write_small_capture(tmp_path)
     (folder / "images" / "2.png").write_bytes(b"")
     error = fault(folder)
     assert error.reason is Reason.INVALID_CAPTURE
     assert "2.png is no image" in error.message
-    config = TrainConfig(allow_missing_images=True, holdout_every=0)
-    assert names(load_scene(folder, config))[0] == ["1.png", "3.png"]
+    scene = load_scene(folder, TrainConfig(allow_missing_images=True, holdout_every=0))
+    assert names(scene)[0] == ["1.png", "3.png"]
+    assert scene.missing_images == 1
+    assert "1 of 3 images cannot be decoded: left out; first, " in caplog.text
+    assert "2.png is no image" in caplog.text
+
+
+def test_absent_and_undecodable_images_are_counted_together(tmp_path: Path) -> None:
+    images = tuple(posed(i, name=f"{i}.png") for i in (1, 2, 3, 4))
+    folder = write_small_capture(tmp_path, images=images)  # of which it writes three
+    (folder / "images" / "2.png").write_bytes((folder / "images" / "2.png").read_bytes()[:200])
+    assert load_scene(folder, TrainConfig(allow_missing_images=True)).missing_images == 2
+
+
+def spoil_a_mask(folder: Path) -> None:
+    (folder / "masks").mkdir()
+    Image.new("L", (8, 6), 255).save(folder / "masks" / "2.png")
+
+
+def break_a_mask(folder: Path) -> None:
+    (folder / "masks").mkdir()
+    (folder / "masks" / "2.png").write_bytes(b"")
+
+
+def turn_a_photo(folder: Path) -> None:
+    Image.new("RGB", (24, 32)).save(folder / "images" / "2.png")
+
+
+def deepen_a_photo(folder: Path) -> None:
+    Image.new("I;16", (32, 24)).save(folder / "images" / "2.png")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (spoil_a_mask, "2.png is 8x6 pixels, and its image 32x24"),
+        (break_a_mask, "masks/2.png is no image"),
+        (turn_a_photo, "2.png is 24x32 pixels, and its camera 1 is 32x24"),
+        (deepen_a_photo, "2.png has more than 8 bits a channel"),
+    ],
+)
+def test_allowing_missing_images_forgives_nothing_else(
+    spoil: Callable[[Path], None], said: str, tmp_path: Path
+) -> None:
+    folder = write_small_capture(tmp_path)
+    spoil(folder)
+    (folder / "images" / "1.png").write_bytes(b"")
+    error = fault(folder, TrainConfig(allow_missing_images=True))
+    assert error.reason is Reason.INVALID_CAPTURE
+    assert said in error.message
+    assert "and so" not in error.message
+
+
+def test_a_lens_that_cannot_be_undone_is_no_missing_image(tmp_path: Path) -> None:
+    lens = replace(CAMERA, model=MODEL_BY_NAME["OPENCV"], distortion=(-90.0, 0.0, 0.0, 0.0))
+    images = (posed(1), posed(2), posed(3, camera_id=2))
+    folder = write_small_capture(tmp_path, images=images)
+    write_small_model(
+        folder / "sparse" / "0", cameras=(CAMERA, replace(lens, camera_id=2)), images=images
+    )
+    error = fault(folder, TrainConfig(allow_missing_images=True))
+    assert "camera 2 (OPENCV) has a distortion that cannot be undone" in error.message
 
 
 def test_several_unreadable_images_are_counted(tmp_path: Path) -> None:

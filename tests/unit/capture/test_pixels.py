@@ -8,10 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
-from splat_trainer.capture.pixels import Photo, read_photo, shrink, size_within
+from splat_trainer.capture.pixels import (
+    Photo,
+    header_size,
+    read_photo,
+    shrink,
+    size_within,
+)
 from splat_trainer.contract import Reason, TrainerError
 from tests.unit.capture.real import real
 
@@ -109,6 +115,48 @@ def test_a_mask_that_was_cut_out_hides_where_it_is_transparent(tmp_path: Path) -
     assert np.array_equal(photo.mask, cut_out[..., 3] > 0)
 
 
+def masked(folder: Path, mask: Path) -> NDArray[np.bool_] | None:
+    """What counts of a photo of 8x6 pixels by a mask."""
+    return read_photo(save(folder, noise(6, 8)), mask, camera(8, 6)).mask
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "I;16", "RGB", "P"])
+def test_a_mask_whose_file_names_one_color_transparent_hides_there(
+    mode: str, tmp_path: Path
+) -> None:
+    drawn = np.zeros((6, 8), np.uint8)
+    drawn[:, 4:] = 255
+    picture = Image.fromarray(drawn).convert(mode)
+    named: int | bytes | tuple[int, ...] = 255 if mode != "1" else 1
+    if mode == "RGB":
+        named = (255, 255, 255)
+    elif mode == "P":  # a palette has an alpha for each of its colors
+        named = bytes(0 if i == picture.getpixel((4, 0)) else 255 for i in range(256))
+    path = tmp_path / "mask.png"
+    picture.save(path, transparency=named)
+    counts = masked(tmp_path, path)
+    assert counts is not None
+    assert np.array_equal(counts, drawn == 0)
+
+
+@pytest.mark.parametrize("color", [(0, 0, 1), (0, 0, 3), (1, 0, 0), (0, 1, 0)])
+def test_what_is_nearly_black_counts(color: tuple[int, int, int], tmp_path: Path) -> None:
+    drawn = np.zeros((6, 8, 3), np.uint8)
+    drawn[:, 4:] = color
+    counts = masked(tmp_path, save(tmp_path, drawn, "mask.png"))
+    assert counts is not None
+    assert np.array_equal(counts, drawn.any(axis=-1))
+
+
+def test_a_mask_of_sixteen_bits_counts_where_any_is_set(tmp_path: Path) -> None:
+    drawn = np.zeros((6, 8), np.uint16)
+    drawn[:, 4:] = 3
+    Image.fromarray(drawn).save(tmp_path / "mask.png")
+    counts = masked(tmp_path, tmp_path / "mask.png")
+    assert counts is not None
+    assert np.array_equal(counts, drawn > 0)
+
+
 def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:
     mask = save(tmp_path, np.zeros((3, 4), np.uint8), "mask.png")
     said = fault(save(tmp_path, noise(6, 8)), mask)
@@ -164,6 +212,31 @@ def test_text_in_place_of_an_image_is_named(tmp_path: Path) -> None:
     assert "use JPEG or PNG" in fault(tmp_path / "a.png")
 
 
+@pytest.mark.parametrize("format", ["JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000"])
+def test_photos_of_the_usual_formats_are_read_whatever_their_name(
+    format: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(noise(6, 8)).save(path, format, save_all=format == "MPO")
+    assert read_photo(path, None, camera(8, 6)).rgb.shape == (6, 8, 3)
+    assert header_size(path) == (8, 6)
+
+
+@pytest.mark.parametrize("format", ["EPS", "GIF", "ICO", "SGI"])
+def test_no_other_decoder_is_let_near_a_strangers_file(
+    format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ran(*_: object, **__: object) -> None:
+        raise AssertionError("Ghostscript was run")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ran)
+    path, sound = tmp_path / "a.png", save(tmp_path, noise(6, 8), "sound.png")
+    Image.fromarray(noise(6, 8)).save(path, format)
+    assert "a.png is no image that can be read: use JPEG or PNG" in fault(path)
+    assert "a.png is no image" in fault(sound, mask=path)
+    assert header_size(path) is None
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_a_file_cut_off_is_named(suffix: str, tmp_path: Path) -> None:
     path = save(tmp_path, noise(60, 80), f"a.{suffix}")
@@ -217,7 +290,7 @@ def test_any_damage_leaves_an_image_or_a_fault(
         assert photo.rgb.dtype == np.uint8
 
 
-def plain_area(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float64]:
+def plain_area(image: NDArray[np.generic], height: int, width: int) -> NDArray[np.float64]:
     """Average by area the slow way: each source pixel gives its share to each target pixel."""
 
     def shares(source: int, target: int) -> NDArray[np.float64]:
@@ -248,13 +321,43 @@ def test_downscaling_averages_areas_exactly(
     assert np.abs(small - plain_area(image, to_height, to_width)).max() <= 0.51
 
 
-def test_a_mask_shrinks_by_majority(tmp_path: Path) -> None:
-    mask = np.zeros((8, 8), bool)
-    mask[:, 4:] = True
-    mask[0, 0] = True
+def test_a_mask_shrinks_to_what_counts_whole() -> None:
+    mask = np.ones((8, 8), bool)
+    mask[:, :3] = False
     small = shrink(Photo(noise(8, 8), mask), 4, 4).mask
     assert small is not None
     assert np.array_equal(small, np.tile([False, False, True, True], (4, 1)))
+
+
+def test_one_hidden_pixel_of_very_many_is_enough() -> None:
+    mask = np.ones((100, 100), bool)
+    mask[70, 20] = False
+    small = shrink(Photo(noise(100, 100), mask), 2, 2).mask
+    assert small is not None
+    assert np.array_equal(small, [[True, True], [False, True]])
+
+
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    to_height=st.integers(1, 40),
+    to_width=st.integers(1, 40),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=100)
+def test_a_pixel_counts_where_nothing_of_its_area_is_hidden(
+    height: int, width: int, to_height: int, to_width: int, seed: int
+) -> None:
+    to_height, to_width = min(height, to_height), min(width, to_width)
+    mask = np.random.default_rng(seed).random((height, width)) > 0.1
+    rgb = noise(height, width)
+    small = shrink(Photo(np.where(mask[..., None], rgb, np.uint8(0)), mask), to_width, to_height)
+    bright = np.where(mask[..., None], rgb, np.uint8(255))
+    other = shrink(Photo(bright, mask), to_width, to_height)
+    hidden = plain_area(~mask[..., None], to_height, to_width)[..., 0]
+    counts = np.ones((to_height, to_width), bool) if small.mask is None else small.mask
+    assert np.array_equal(counts, hidden < 1e-9)
+    assert np.array_equal(small.rgb[counts], other.rgb[counts])
 
 
 def test_a_real_photo_shrinks_without_a_shift() -> None:

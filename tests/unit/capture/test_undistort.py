@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from splat_trainer.capture.camera import MODEL_BY_NAME, Camera
 from splat_trainer.capture.colmap_model import read_model
 from splat_trainer.capture.pixels import Photo, read_photo
-from splat_trainer.capture.undistort import Undistorter, undistorted_camera
+from splat_trainer.capture.undistort import Undistorter, about_undistorted, undistorted_camera
 from splat_trainer.contract import Reason, TrainerError
 from tests.unit.capture.lenses import HEIGHT, LENSES, WIDTH, lens, pycolmap_camera
 from tests.unit.capture.real import real
@@ -35,6 +35,14 @@ def smooth_photo(width: int, height: int) -> NDArray[np.uint8]:
 def test_the_undistorted_camera_is_the_one_that_pycolmap_makes(name: str) -> None:
     camera = lens(name)
     assert_same_pinhole(undistorted_camera(camera), pycolmaps(camera))
+
+
+@pytest.mark.parametrize("name", LENSES)
+def test_few_points_of_the_border_tell_nearly_the_same_camera(name: str) -> None:
+    camera = lens(name).resized(4000, 3000)
+    exact, about = undistorted_camera(camera), about_undistorted(camera)
+    assert about.width == pytest.approx(exact.width, rel=0.005)
+    assert about.height == pytest.approx(exact.height, rel=0.005)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +134,22 @@ def test_a_mask_moves_with_its_photo() -> None:
     rgb = np.where(mask, np.uint8(255), np.uint8(0))[..., None].repeat(3, axis=-1)
     photo, _ = Undistorter()(Photo(rgb, mask), camera)
     assert photo.mask is not None
-    assert np.array_equal(photo.mask, photo.rgb[..., 0] >= 128)
+    assert np.array_equal(photo.mask, photo.rgb[..., 0] == 255)
+
+
+@pytest.mark.parametrize("name", ["RADIAL", "OPENCV_FISHEYE"])
+def test_no_hidden_color_is_in_a_pixel_that_counts(name: str) -> None:
+    camera = lens(name)
+    rgb = smooth_photo(WIDTH, HEIGHT)
+    mask = np.random.default_rng(0).random((HEIGHT, WIDTH)) > 0.02
+    black, white = (np.where(mask[..., None], rgb, np.uint8(hidden)) for hidden in (0, 255))
+    dark, _ = Undistorter()(Photo(black, mask), camera)
+    bright, _ = Undistorter()(Photo(white, mask), camera)
+    assert dark.mask is not None
+    assert bright.mask is not None
+    assert np.array_equal(dark.mask, bright.mask)
+    assert 0.7 < dark.mask.mean() < 1
+    assert np.array_equal(dark.rgb[dark.mask], bright.rgb[dark.mask])
 
 
 def test_what_a_lens_does_not_see_is_masked() -> None:
@@ -162,6 +185,8 @@ def test_a_panorama_is_refused_with_what_to_do() -> None:
     camera = Camera.from_params(7, MODEL_BY_NAME["EQUIRECTANGULAR"], 100, 50, (100.0, 50.0))
     with pytest.raises(TrainerError, match=r"camera 7 is EQUIRECTANGULAR.*perspective") as caught:
         undistorted_camera(camera)
+    with pytest.raises(TrainerError, match=r"camera 7 is EQUIRECTANGULAR"):
+        about_undistorted(camera)
     assert caught.value.reason is Reason.INVALID_CAPTURE
 
 

@@ -24,6 +24,13 @@ def invalid(message: str) -> TrainerError:
     return TrainerError(Reason.INVALID_CAPTURE, message)
 
 
+class UndecodableError(TrainerError):
+    """A photo that cannot be decoded: a training can go on without it, as without an absent one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.INVALID_CAPTURE, message)
+
+
 def missing(message: str) -> TrainerError:
     """Build the error for a capture, or a part that it names, that is not there (66)."""
     return TrainerError(Reason.CAPTURE_NOT_FOUND, message)

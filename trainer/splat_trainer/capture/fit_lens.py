@@ -33,6 +33,9 @@ SIGNIFICANT = 4.0
 LEAST_GAIN = 0.01
 """Share of their mean error that must go; less is not worth resampling the photos."""
 
+LEAST_PIXELS = 0.001
+"""What of it must go at least, in pixels: below that, on an exact model, it is rounding."""
+
 _CLIPPED = 5.0
 """Medians of the error above which an observation is a mismatch and no larger one counts."""
 
@@ -109,7 +112,7 @@ def _fit(model: ColmapModel, tracks: Tracks, pinholes: list[Camera]) -> LensFit 
     gain = before - after
     error = float(gain.std() / np.sqrt(len(gain)))
     significant = gain.mean() > SIGNIFICANT * error
-    worth_it = gain.mean() > LEAST_GAIN * before.mean()
+    worth_it = gain.mean() > max(LEAST_GAIN * before.mean(), LEAST_PIXELS)
     return LensFit(
         cameras=tuple(cameras),
         observations=len(unseen),

@@ -1,6 +1,6 @@
 """Finds the parts of a capture: the model, the image folder, the masks."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -53,18 +53,44 @@ def _find_folders(folder: Path) -> CaptureFolders:
 
 
 def find_image(images: Path, name: str) -> Path | None:
-    """Find the file of the image `name`; another suffix counts too, as in images_2 and so on."""
+    """Find the file of the image `name`."""
+    return _first_file([images / _inside(name)])
+
+
+def find_converted_image(images: Path, name: str, there: Collection[str]) -> Path | None:
+    """Find the file of the image `name` with another suffix, as in images_2 and so on.
+
+    Only where its own is not among the suffixes of the files that are `there`: beside photos that
+    were not converted, a file of the same stem is something else, such as a depth map.
+    """
     path = images / _inside(name)
-    others = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
-    return _first_file((path, *others))
+    if path.suffix and path.suffix in there:
+        return None
+    return _first_file(path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
+
+
+def suffixes_in(folder: Path) -> frozenset[str]:
+    """The suffixes of all files in `folder`."""
+    with reading(folder):
+        return frozenset(path.suffix for path in folder.rglob("*") if path.is_file())
 
 
 def find_mask(masks: Path | None, name: str) -> Path | None:
-    """Find the mask of the image `name`: `a/b.jpg.png`, as COLMAP has it, or `a/b.png`."""
-    if masks is None:
-        return None
-    path = masks / _inside(name)
-    return _first_file((path.with_name(path.name + ".png"), path.with_suffix(".png")))
+    """Find the mask of the image `name`, by one of `mask_names`."""
+    return None if masks is None else _first_file(masks / one for one in mask_names(name))
+
+
+def mask_names(name: str) -> tuple[PurePosixPath, PurePosixPath]:
+    """Names of the mask of the image `name`: `a/b.jpg.png`, as COLMAP has it, and `a/b.png`."""
+    path = _inside(name)
+    return path.with_name(path.name + ".png"), path.with_suffix(".png")
+
+
+def first_file_name(folder: Path) -> str | None:
+    """The first file in `folder` by name, hidden ones aside, relative to it; None without any."""
+    with reading(folder):
+        paths = [path for path in folder.rglob("[!.]*") if path.is_file()]
+    return min((path.relative_to(folder).as_posix() for path in paths), default=None)
 
 
 def _first_file(candidates: Iterable[Path]) -> Path | None:

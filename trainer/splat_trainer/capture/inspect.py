@@ -1,23 +1,34 @@
 """Says what a capture holds, and what is wrong with it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from splat_trainer.capture.camera import Camera
 from splat_trainer.capture.colmap_model import model_suffix, read_model
 from splat_trainer.capture.fault import reading
-from splat_trainer.capture.fit_lens import fit_lens
+from splat_trainer.capture.fit_lens import LensFit, fit_lens, with_fitted_lens
 from splat_trainer.capture.folders import IMAGE_SUFFIXES, CaptureFolders, find_folders
 from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.pixels import Photo, read_photo
 from splat_trainer.capture.precision import MOST_PIXELS, far_away, model_pixels_apart
-from splat_trainer.capture.sources import Source, find_sources, read_all, stored_size
-from splat_trainer.capture.undistort import undistorted_camera
+from splat_trainer.capture.sources import (
+    Found,
+    MaskGap,
+    Source,
+    find_sources,
+    mask_gap,
+    read_all,
+    stored_size,
+)
+from splat_trainer.capture.undistort import about_undistorted, undistorted_camera
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.failure import shown
 from splat_trainer.contract.model import Document
@@ -31,7 +42,10 @@ _NAMED = 3
 
 
 class CameraSummary(Document):
-    """Cameras of one model and size, and the size that their images have when undistorted."""
+    """Cameras of one model and size, and the size that an undistorted image of the first has.
+
+    Of the first that an image is of and whose lens can be undone; None where there is none.
+    """
 
     model: str
     width: int
@@ -60,21 +74,26 @@ class CaptureReport(Document):
     lens: str | None = Field(
         None, description="What a lens fitted to the tracks would do; absent where nothing good."
     )
-    image_bytes: int = Field(description="Memory of all decoded images.")
-    largest_pixels: int = Field(description="Pixels of the largest image.")
+    image_bytes: int = Field(description="Memory of all images, undistorted.")
+    largest_pixels: int = Field(description="Pixels of the largest, undistorted.")
     problems: tuple[str, ...]
+    notices: tuple[str, ...] = Field((), description="Lines to read of what may be meant so.")
 
 
 def inspect_capture(folder: Path) -> CaptureReport:
     """Look at all of the capture in `folder`; a model that cannot be read at all is an error."""
     folders = find_folders(folder)
     model = read_model(folders.model)
-    sources, absent = find_sources(model, folders)
+    fit = fit_lens(model)
+    found = find_sources(with_fitted_lens(model, fit), folders)
+    sources = found.sources
     sizes = [stored_size(source) for source in sources]
-    photos, failures = read_all(sources, sizes, _measure)
-    pixels = [photo.height * photo.width for photo in photos]
-    errors = model.points.errors[model.points.errors >= 0]
+    pixels_of = cache(_undistorted_pixels)
+    photos, failures = read_all(sources, sizes, lambda source: _measure(source, pixels_of))
+    pixels = [photo.undistorted_pixels for photo in photos]
+    error = _mean_error(model.points.errors)
     cameras, camera_problems = _summarize(model)
+    gap = mask_gap(sources, folders.masks)
     return CaptureReport(
         model_folder=str(folders.model),
         model_format="binary" if model_suffix(folders.model) == ".bin" else "text",
@@ -87,22 +106,22 @@ def inspect_capture(folder: Path) -> CaptureReport:
         cameras=cameras,
         points=len(model.points),
         mean_track_length=float(np.mean(model.points.track_lengths)),
-        mean_reprojection_error=float(np.mean(errors)) if len(errors) else None,
-        lens=_lens(model),
+        mean_reprojection_error=error,
+        lens=_lens(fit),
         image_bytes=3 * sum(pixels),
         largest_pixels=max(pixels, default=0),
         problems=(
-            *_image_problems(model, folders, absent, failures),
-            *_mask_problems(photos),
+            *_image_problems(model, folders, found.absent, failures),
+            *_mask_problems(photos, gap),
             *camera_problems,
-            *_model_problems(model, errors),
+            *_model_problems(model, error),
         ),
+        notices=_notices(found, gap),
     )
 
 
-def _lens(model: ColmapModel) -> str | None:
+def _lens(fit: LensFit | None) -> str | None:
     """What `lens: fit` would find, where there is something to find."""
-    fit = fit_lens(model)
     if fit is None:
         return None
     return (
@@ -120,13 +139,22 @@ class _Measured:
     height: int
     width: int
     counting: float
+    undistorted_pixels: int
 
 
-def _measure(source: Source) -> _Measured:
+def _measure(source: Source, pixels_of: Callable[[Camera], int]) -> _Measured:
     photo: Photo = read_photo(source.path, source.mask, source.camera)
     height, width = photo.rgb.shape[:2]
     counting = 1.0 if photo.mask is None else float(photo.mask.mean())
-    return _Measured(source.image.name, height, width, counting)
+    pixels = pixels_of(source.camera.resized(width, height))
+    return _Measured(source.image.name, height, width, counting, pixels)
+
+
+def _undistorted_pixels(camera: Camera) -> int:
+    """How many pixels an undistorted image of a camera has; its own where it cannot be."""
+    with suppress(TrainerError):  # a problem that is told for the camera
+        camera = undistorted_camera(camera)
+    return camera.width * camera.height
 
 
 def _summarize(model: ColmapModel) -> tuple[tuple[CameraSummary, ...], list[str]]:
@@ -137,12 +165,13 @@ def _summarize(model: ColmapModel) -> tuple[tuple[CameraSummary, ...], list[str]
         groups.setdefault(key, []).append(camera.camera_id)
     summaries, problems = [], []
     for (name, width, height), ids in sorted(groups.items()):
-        size: tuple[int | None, int | None] = None, None
-        try:
-            pinhole = undistorted_camera(model.cameras[ids[0]])
-            size = pinhole.width, pinhole.height
-        except TrainerError as error:
-            problems.append(error.message)
+        sound, faults = _undoable(
+            [model.cameras[camera_id] for camera_id in ids if used[camera_id]]
+        )
+        pinhole = undistorted_camera(sound[0]) if sound else None
+        if faults:
+            more = f" ({len(faults) - 1} more likewise)" if len(faults) > 1 else ""
+            problems.append(faults[0].message + more)
         summaries.append(
             CameraSummary(
                 model=name,
@@ -150,15 +179,27 @@ def _summarize(model: ColmapModel) -> tuple[tuple[CameraSummary, ...], list[str]
                 height=height,
                 cameras=len(ids),
                 images=sum(used[camera_id] for camera_id in ids),
-                undistorted_width=size[0],
-                undistorted_height=size[1],
+                undistorted_width=pinhole and pinhole.width,
+                undistorted_height=pinhole and pinhole.height,
             )
         )
     return tuple(summaries), problems
 
 
+def _undoable(cameras: Sequence[Camera]) -> tuple[list[Camera], list[TrainerError]]:
+    """The cameras whose lens can be undone, and the faults of the others."""
+    sound, faults = [], []
+    for camera in cameras:
+        try:
+            about_undistorted(camera)
+            sound.append(camera)
+        except TrainerError as error:
+            faults.append(error)
+    return sound, faults
+
+
 def _image_problems(
-    model: ColmapModel, folders: CaptureFolders, absent: list[str], failures: list[TrainerError]
+    model: ColmapModel, folders: CaptureFolders, absent: Sequence[str], failures: list[TrainerError]
 ) -> list[str]:
     problems = []
     if absent:
@@ -179,18 +220,34 @@ def _image_problems(
     return problems
 
 
-def _mask_problems(photos: Sequence[_Measured]) -> list[str]:
+def _mask_problems(photos: Sequence[_Measured], gap: MaskGap | None) -> list[str]:
+    problems = [gap.told] if gap and gap.of_all else []
     hidden = [photo.name for photo in photos if photo.counting == 0]
-    return [f"{_some(hidden, len(photos))} are hidden whole by their masks"] if hidden else []
+    if hidden:
+        problems.append(f"{_some(hidden, len(photos))} are hidden whole by their masks")
+    return problems
 
 
-def _model_problems(model: ColmapModel, errors: NDArray[np.float64]) -> list[str]:
+def _mean_error(errors: NDArray[np.float64]) -> float | None:
+    """The mean of the errors that are known and finite."""
+    known = errors[np.isfinite(errors) & (errors >= 0)]
+    with np.errstate(over="ignore"):
+        mean = float(np.mean(known)) if len(known) else np.inf
+    return mean if np.isfinite(mean) else None
+
+
+def _notices(found: Found, gap: MaskGap | None) -> tuple[str, ...]:
+    told = [found.conversion(), None if gap is None or gap.of_all else gap.told]
+    return tuple(line for line in told if line)
+
+
+def _model_problems(model: ColmapModel, error: float | None) -> list[str]:
     problems = []
     if len(model.points) < FEW_POINTS:
         problems.append(f"only {len(model.points)} points: training starts from little")
-    if len(errors) and np.mean(errors) > LARGE_ERROR:
+    if error is not None and error > LARGE_ERROR:
         problems.append(
-            f"the mean reprojection error is {np.mean(errors):.2f} pixels: adjust the model "
+            f"the mean reprojection error is {error:.2f} pixels: adjust the model "
             "(colmap bundle_adjuster), with a camera model that fits the lens"
         )
     if (apart := model_pixels_apart(model)) > MOST_PIXELS:
@@ -206,6 +263,6 @@ def _model_problems(model: ColmapModel, errors: NDArray[np.float64]) -> list[str
     return problems
 
 
-def _some(names: list[str], total: int) -> str:
+def _some(names: Sequence[str], total: int) -> str:
     named = ", ".join(shown(name) for name in names[:_NAMED])
     return f"{len(names)} of {total} images ({named}{', ...' if len(names) > _NAMED else ''})"

@@ -1,15 +1,18 @@
 """Loads a capture: from a folder to a scene that is ready to train on."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from splat_trainer.capture.camera import Camera
 from splat_trainer.capture.colmap_model import read_model
-from splat_trainer.capture.fault import invalid, missing, reading
+from splat_trainer.capture.fault import UndecodableError, invalid, missing, reading
 from splat_trainer.capture.fit_lens import fit_lens, with_fitted_lens
 from splat_trainer.capture.folders import CaptureFolders, find_folders
 from splat_trainer.capture.memory import available_bytes
@@ -17,8 +20,8 @@ from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.normalize import normalizing_transform, scene_scale, transform_poses
 from splat_trainer.capture.pixels import read_photo, shrink, size_within
 from splat_trainer.capture.scene import Scene, View
-from splat_trainer.capture.sources import Source, find_sources, read_all, stored_size
-from splat_trainer.capture.undistort import Undistorter
+from splat_trainer.capture.sources import Source, find_sources, mask_gap, read_all, stored_size
+from splat_trainer.capture.undistort import Undistorter, about_undistorted
 from splat_trainer.contract import Reason, TrainConfig, TrainerError
 from splat_trainer.contract.failure import shown
 
@@ -40,7 +43,8 @@ def load_scene(folder: Path, config: TrainConfig) -> Scene:
     lens = None
     if config.lens == "fit":
         model, lens = _with_lens(model)
-    views = _read_views(_sources(model, folders, config.allow_missing_images), config)
+    sources = _sources(model, folders, config.allow_missing_images)
+    views, undecodable = _read_views(sources, config)
     poses = np.stack([view.camtoworld for view in views])
     similarity = normalizing_transform(poses, model.points.xyz)
     poses = transform_poses(poses, similarity)
@@ -59,6 +63,7 @@ def load_scene(folder: Path, config: TrainConfig) -> Scene:
         normalized_from_capture=similarity,
         scene_scale=scene_scale(poses),
         lens=lens,
+        missing_images=len(model.images) - len(sources) + undecodable,
     )
 
 
@@ -81,8 +86,9 @@ def _with_lens(model: ColmapModel) -> tuple[ColmapModel, str]:
 
 
 def _sources(model: ColmapModel, folders: CaptureFolders, allow_missing: bool) -> Sequence[Source]:
-    found, absent = find_sources(model, folders)
-    if not found:
+    found = find_sources(model, folders)
+    absent = found.absent
+    if not found.sources:
         with reading(folders.images):
             there = min((entry.name for entry in folders.images.iterdir()), default=None)
         raise missing(
@@ -95,7 +101,16 @@ def _sources(model: ColmapModel, folders: CaptureFolders, allow_missing: bool) -
             f"{folders.images} lacks {len(absent)} of the {len(model.images)} images of the "
             f"model, {shown(absent[0])} first: add them, or allow missing images"
         )
-    return found
+    if absent:
+        _log.warning(
+            "%d of %d images, %s first, have no file: left out",
+            *(len(absent), len(model.images), shown(absent[0])),
+        )
+    if told := found.conversion():
+        _log.info("%s", told)
+    if gap := mask_gap(found.sources, folders.masks):
+        _log.warning("%s", gap.told)
+    return found.sources
 
 
 def check_memory(sizes: Sequence[tuple[int, int]], max_side: int | None, free: int | None) -> None:
@@ -112,24 +127,55 @@ def check_memory(sizes: Sequence[tuple[int, int]], max_side: int | None, free: i
     )
 
 
-def _read_views(sources: Sequence[Source], config: TrainConfig) -> list[View]:
+def _read_views(sources: Sequence[Source], config: TrainConfig) -> tuple[list[View], int]:
+    """The views of the sources, and how many of these are left out since they are undecodable."""
     sizes = [stored_size(source) for source in sources]
-    check_memory(sizes, config.max_side, available_bytes())
+    undistorted = _undistorted(sources, sizes)
+    check_memory(undistorted, config.max_side, available_bytes())
     undistort = Undistorter()
     views, failures = read_all(
-        sources, sizes, lambda source: _read_view(source, undistort, config.max_side)
+        sources,
+        [max(both, key=math.prod) for both in zip(sizes, undistorted, strict=True)],
+        lambda source: _read_view(source, undistort, config.max_side),
     )
-    forgivable = all(failure.reason is Reason.INVALID_CAPTURE for failure in failures)
-    if failures and not (config.allow_missing_images and forgivable and views):
+    forgiven = [one for one in failures if isinstance(one, UndecodableError)]
+    if config.allow_missing_images and views and forgiven:
+        failures = [one for one in failures if not isinstance(one, UndecodableError)]
+    if failures:
         more = f" (and so are {len(failures) - 1} more)" if len(failures) > 1 else ""
         raise TrainerError(failures[0].reason, failures[0].message + more)
+    if forgiven:
+        _log.warning(
+            "%d of %d images cannot be decoded: left out; first, %s",
+            *(len(forgiven), len(sources), forgiven[0].message),
+        )
     views = _without_hidden(views)
     if len(views) < 2:
         raise invalid(
             f"{sources[0].path.parent} has {len(views)} usable "
             f"{'image' if len(views) == 1 else 'images'} with a pose: at least 2 are needed"
         )
-    return views
+    return views, len(forgiven)
+
+
+def _undistorted(
+    sources: Sequence[Source], sizes: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """About what the sizes of images become by undistorting: up to four times as many pixels."""
+    scale = cache(_undistorted_scale)
+    scales = [scale(source.camera) for source in sources]
+    return [
+        (round(width * across), round(height * down))
+        for (width, height), (across, down) in zip(sizes, scales, strict=True)
+    ]
+
+
+def _undistorted_scale(camera: Camera) -> tuple[float, float]:
+    try:
+        pinhole = about_undistorted(camera)
+    except TrainerError:
+        return 1.0, 1.0  # undistorting the first image says why
+    return pinhole.width / camera.width, pinhole.height / camera.height
 
 
 def _without_hidden(views: list[View]) -> list[View]:

@@ -1,7 +1,7 @@
 """Decodes an image and its mask, and shrinks them by exact area averages."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from splat_trainer.capture.camera import Camera
-from splat_trainer.capture.fault import invalid, reading
+from splat_trainer.capture.fault import UndecodableError, invalid, reading
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.failure import shown
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000")
+"""What photos come in, of all that Pillow knows: some formats it gives to other programs (EPS to
+Ghostscript), and a capture is often a stranger's. JPEG includes MPO, of which the first is read."""
 
 _QUARTER_TURNS = (5, 6, 7, 8)
 """Values of EXIF's orientation that swap width and height."""
@@ -42,9 +46,13 @@ class Photo:
 
 
 def read_photo(path: Path, mask_path: Path | None, camera: Camera) -> Photo:
-    """Decode an image as COLMAP saw it: of the camera's size, or of that size scaled."""
-    with _decoding(path):
-        picture: Image.Image = Image.open(path)
+    """Decode an image as COLMAP saw it: of the camera's size, or of that size scaled.
+
+    One that cannot be decoded is an `UndecodableError`; what else is wrong, its mask included, is
+    another fault.
+    """
+    with _decoding(path, UndecodableError):
+        picture: Image.Image = Image.open(path, formats=_FORMATS)
         if not _fits(picture.size, camera):
             # COLMAP leaves EXIF's orientation alone; where only the turned photo has the
             # camera's shape, whoever ran COLMAP had turned the photos first.
@@ -71,19 +79,22 @@ def read_photo(path: Path, mask_path: Path | None, camera: Camera) -> Photo:
 def header_size(path: Path) -> tuple[int, int] | None:
     """Give the (width, height) that a file says its image has; None where it says nothing."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=_FORMATS) as picture:
             return picture.size
     except (Image.DecompressionBombError, *_DECODING_ERRORS):
         return None  # reading it says why
 
 
 def shrink(photo: Photo, width: int, height: int) -> Photo:
-    """Downscale to `width` x `height` by averaging the area of each pixel."""
+    """Downscale to `width` x `height` by averaging the area of each pixel.
+
+    A pixel counts where all of its area does: none that counts has a hidden color in it.
+    """
     rgb = _area(photo.rgb, height, width)
     mask = None
     if photo.mask is not None:
-        share = _area(photo.mask[..., None].astype(np.uint8) * np.uint8(255), height, width)
-        mask = _unless_full(share[..., 0] >= 128)
+        whole = _all_rows(_all_rows(photo.mask, height).T, width).T
+        mask = _unless_full(np.ascontiguousarray(whole))
     return Photo(rgb, mask)
 
 
@@ -97,30 +108,37 @@ def size_within(width: int, height: int, max_side: int | None) -> tuple[int, int
 
 
 @contextmanager
-def _decoding(path: Path) -> Iterator[None]:
-    """Turn what Pillow says of a bad file into one line that names it."""
+def _decoding(path: Path, fault: Callable[[str], TrainerError] = invalid) -> Iterator[None]:
+    """Turn what Pillow says of a bad file into a `fault` of one line that names it."""
     try:
         yield
     except UnidentifiedImageError as error:
-        raise invalid(f"{path} is no image that can be read: use JPEG or PNG") from error
+        raise fault(
+            f"{path} is no image that can be read: use JPEG or PNG (WebP, TIFF, BMP, PPM and "
+            "JPEG 2000 are read, too)"
+        ) from error
     except Image.DecompressionBombError as error:
-        raise invalid(f"{path} is too large an image: {error}") from error
+        raise fault(f"{path} is too large an image: {error}") from error
     except OSError as error:
         if error.errno is None:  # Pillow's own
-            raise _undecodable(path, error) from error
+            raise fault(_cut_off(path, error)) from error
         with reading(path):
             raise
     except _DECODING_ERRORS as error:
-        raise _undecodable(path, error) from error
+        raise fault(_cut_off(path, error)) from error
 
 
-def _undecodable(path: Path, error: Exception) -> TrainerError:
-    return invalid(f"{path} cannot be decoded, it may be cut off: {shown(str(error))}")
+def _cut_off(path: Path, error: Exception) -> str:
+    return f"{path} cannot be decoded, it may be cut off: {shown(str(error))}"
 
 
 def _check_depth(picture: Image.Image, path: Path) -> None:
-    if picture.mode.startswith(("I", "F")):
+    if _is_deep(picture):
         raise invalid(f"{path} has more than 8 bits a channel (mode {picture.mode}): convert it")
+
+
+def _is_deep(picture: Image.Image) -> bool:
+    return picture.mode.startswith(("I", "F"))
 
 
 def _fits(size: tuple[int, int], camera: Camera) -> bool:
@@ -133,20 +151,22 @@ def _fits(size: tuple[int, int], camera: Camera) -> bool:
 def _read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Read a mask of `shape` (height, width): what is not black counts.
 
-    One that was cut out rather than drawn has an alpha channel, which then says what counts.
+    One that was cut out rather than drawn has transparent pixels, which then say what does not.
     """
     with _decoding(path):
-        picture = Image.open(path)
+        picture = Image.open(path, formats=_FORMATS)
         if picture.size != (shape[1], shape[0]):
             raise invalid(
                 f"{path} is {picture.width}x{picture.height} pixels, "
                 f"and its image {shape[1]}x{shape[0]}"
             )
-        if picture.mode in ("LA", "RGBA"):
-            alpha = np.asarray(picture.getchannel("A"))
+        if picture.has_transparency_data:
+            alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
             if alpha.min() < 255:
                 return alpha > 0
-        return np.asarray(picture.convert("L")) > 0
+        if picture.mode in ("1", "L") or _is_deep(picture):
+            return np.asarray(picture).astype(np.bool_)
+        return np.asarray(np.asarray(picture.convert("RGB")).any(axis=-1))
 
 
 def _unless_full(mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
@@ -174,3 +194,11 @@ def _area_rows(rows: NDArray[np.generic], count: int) -> NDArray[np.float32]:
     sums = np.add.reduceat(rows, whole[:-1], axis=0, dtype=np.float32)
     means = (sums - at_edges[:-1] + at_edges[1:]) * np.float32(count / len(rows))
     return np.asarray(means)
+
+
+def _all_rows(mask: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+    """Take `mask` [N, M] to [count, M], count <= N: true where all rows with a share are."""
+    at = np.arange(count)
+    first, beyond = at * len(mask) // count, -(-(at + 1) * len(mask) // count)
+    bounds = np.stack([first, beyond], axis=-1).reshape(-1)[:-1]  # the last runs to the end
+    return np.asarray(np.logical_and.reduceat(mask, bounds, axis=0)[::2])

@@ -42,6 +42,8 @@ class Scene:
     the largest distance of a camera from the cameras' mean, in normalised units: learning rates
     of positions and densification sizes are relative to it (Kerbl et al. 2023). `lens` tells of
     the lens that was fitted to the capture's tracks, in a line; None where none was asked for.
+    `missing_images` counts those of the model that are left out, since they have no file or
+    cannot be decoded.
     """
 
     train_views: tuple[View, ...]
@@ -51,3 +53,4 @@ class Scene:
     normalized_from_capture: NDArray[np.float64]
     scene_scale: float
     lens: str | None = None
+    missing_images: int = 0

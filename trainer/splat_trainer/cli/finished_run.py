@@ -55,6 +55,7 @@ def metrics_of(
             width=first.width,
             height=first.height,
             lens=scene.lens,
+            missing_images=scene.missing_images,
             normalized_from_capture=tuple(map(tuple, scene.normalized_from_capture.tolist())),
         ),
         machine=this_machine(outcome.gpu),

@@ -43,6 +43,11 @@ class CaptureFacts(Document):
     lens: str | None = Field(
         None, description="Of the lens fitted to the tracks; null where none was asked for."
     )
+    missing_images: int | None = Field(
+        None,
+        description="Images of the model that were left out, since they had no file or could not "
+        "be decoded; null where nobody counted.",
+    )
     normalized_from_capture: tuple[tuple[float, ...], ...] = Field(
         description="Rows of the 4x4 similarity from the capture's frame to the normalized one."
     )

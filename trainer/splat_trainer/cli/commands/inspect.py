@@ -71,6 +71,7 @@ def _lines(report: Inspection) -> list[str]:
         ),
         *(("preset", _told(needs)) for needs in report.presets),
         *(("problem", problem) for problem in report.problems),
+        *(("notice", notice) for notice in report.notices),
     ]
     if not report.problems:
         facts.append(("problems", "none found"))
@@ -98,8 +99,10 @@ def _sizes(sizes: dict[str, int]) -> str:
 
 def _camera(camera: CameraSummary) -> str:
     size = f"{camera.width}x{camera.height}"
-    undistorted = f"{camera.undistorted_width}x{camera.undistorted_height}"
     told = f"{camera.model} {size}: {camera.cameras} for {camera.images} images"
+    if camera.undistorted_width is None:
+        return f"{told}, which cannot be undistorted" if camera.images else told
+    undistorted = f"{camera.undistorted_width}x{camera.undistorted_height}"
     return told if undistorted == size else f"{told}, undistorted to {undistorted}"
 
 
