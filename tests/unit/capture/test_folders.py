@@ -75,6 +75,7 @@ def test_images_are_found_by_nested_names(tmp_path: Path) -> None:
     (tmp_path / "left" / "1.png").write_text("")
     assert find_image(tmp_path, "left/1.png") == tmp_path / "left" / "1.png"
     assert find_image(tmp_path, "left\\1.png") == tmp_path / "left" / "1.png"
+    assert find_image(tmp_path, "left/1.PNG") == tmp_path / "left" / "1.png"
     assert find_image(tmp_path, "left/1.JPG") is None
     assert find_image(tmp_path, "left/2.png") is None
 

@@ -53,8 +53,10 @@ def _find_folders(folder: Path) -> CaptureFolders:
 
 
 def find_image(images: Path, name: str) -> Path | None:
-    """Find the file of the image `name`."""
-    return _first_file([images / _inside(name)])
+    """Find the file of the image `name`; its suffix may be in the other case."""
+    path = images / _inside(name)
+    suffix = path.suffix
+    return _first_file(path.with_suffix(one) for one in (suffix, suffix.lower(), suffix.upper()))
 
 
 def find_converted_image(images: Path, name: str, there: Collection[str]) -> Path | None:
