@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from splat_trainer.capture.synthetic import make_synthetic_capture
 from splat_trainer.contract import ExitCode, Outcome, Reason, ResultDocument, TrainConfig
+from splat_trainer.gaussians.formats.ply import write_ply
+from tests.unit.rasterize.scenes import random_gaussians
 
 
 def splat_trainer(*args: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -87,6 +90,32 @@ def test_a_faulty_command_line_is_refused_in_one_line(args: list[str], told: str
     assert process.returncode == ExitCode.CONFIG
     assert told in the_error_line(process)
     assert process.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["train", "--output", "out", "--device=cpu", "--data"],
+        ["train", "--data", "capture", "--device=cpu", "--output"],
+        ["inspect", "--data"],
+        ["eval", "splat.ply", "--device=cpu", "--data"],
+    ],
+)
+def test_a_path_that_is_not_utf_8_is_refused_at_once(args: list[str], tmp_path: Path) -> None:
+    place = tmp_path / os.fsdecode(b"c\xe4m")
+    make_synthetic_capture(place, views=2, size=16)
+    write_ply(random_gaussians(2), tmp_path / "splat.ply")
+    process = subprocess.run(
+        [sys.executable, "-m", "splat_trainer.cli", *args, place.name],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert process.returncode == ExitCode.CONFIG
+    assert "'c\\udce4m' is not UTF-8 text" in process.stderr.splitlines()[-1]
+    assert "Traceback" not in process.stderr
 
 
 def test_a_faulty_environment_is_refused_in_one_line() -> None:
