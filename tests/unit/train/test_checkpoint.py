@@ -94,6 +94,12 @@ def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
         assert caught.value.reason is Reason.CAPTURE_NOT_FOUND
 
 
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainerError, match="name another place") as caught:
+        load_checkpoint(tmp_path / ("x" * 300))
+    assert caught.value.reason is Reason.INVALID_CONFIGURATION
+
+
 def test_a_checkpoint_cut_anywhere_is_refused_in_one_line(tmp_path: Path) -> None:
     content = save_checkpoint(checkpoint(), tmp_path).read_bytes()
     for tenth in range(10):

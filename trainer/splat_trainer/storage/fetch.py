@@ -12,7 +12,7 @@ from splat_trainer.contract.environment import Place
 from splat_trainer.contract.failure import shown
 from splat_trainer.storage.archive import unpack
 from splat_trainer.storage.base import Entry, Storage
-from splat_trainer.storage.fault import local_fault
+from splat_trainer.storage.fault import local_fault, local_faults
 from splat_trainer.storage.location import (
     S3Location,
     is_archive,
@@ -49,9 +49,11 @@ def fetch_capture(
     location = parse_location(uri)
     if isinstance(location, S3Location):
         return _fetch_s3(location, scratch, endpoint, on_bytes)
-    if location.is_dir():
-        return location
-    if not location.exists():
+    with local_faults("read", location):
+        if location.is_dir():
+            return location
+        there = location.exists()
+    if not there:
         raise TrainerError(Reason.CAPTURE_NOT_FOUND, f"the capture {location} is not there")
     if not is_archive(location.name):
         raise _no_capture(str(location))

@@ -14,7 +14,7 @@ from splat_trainer.contract import TrainConfig, TrainerError
 from splat_trainer.contract.result import Reason
 from splat_trainer.gaussians.atomic_file import atomic_file
 from splat_trainer.gaussians.gaussians import Gaussians
-from splat_trainer.storage.fault import local_fault
+from splat_trainer.storage.fault import local_fault, local_faults
 from splat_trainer.train.checkpoint_files import (
     checkpoint_name,
     checkpoints_in,
@@ -89,7 +89,9 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint, or the newest in a folder; nothing in it can run code."""
-    if path.is_dir():
+    with local_faults("read", path):
+        is_folder = path.is_dir()
+    if is_folder:
         newest = newest_checkpoint(path)
         if newest is None:
             raise TrainerError(
