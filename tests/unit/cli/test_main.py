@@ -151,6 +151,32 @@ def test_a_reader_that_goes_away_is_no_bug() -> None:
     assert process.returncode == 141
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_photo_with_any_name_is_told_whatever_the_encoding(encoding: str, tmp_path: Path) -> None:
+    name = "cäm_\U0001f5bc.png"
+    make_synthetic_capture(tmp_path / "capture", views=2, size=16)
+    (tmp_path / "capture/images/view_001.png").rename(tmp_path / "capture/images" / name)
+    model = tmp_path / "capture/sparse/0/images.bin"
+    model.write_bytes(model.read_bytes().replace(b"view_001.png", name.encode()))
+    write_ply(random_gaussians(2), tmp_path / "splat.ply")
+    command = [sys.executable, "-m", "splat_trainer.cli", "eval", str(tmp_path / "splat.ply")]
+    command += ["--data", str(tmp_path / "capture"), "--device=cpu"]
+    told = []
+    for form in ([], ["--json"]):
+        process = subprocess.run(
+            [*command, *form],
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            encoding=encoding,
+            timeout=120,
+            check=False,
+        )
+        assert process.returncode == ExitCode.DONE, process.stderr
+        told.append(process.stdout)
+    assert "m_" in told[0]
+    assert json.loads(told[1])["views"][0]["name"] == name
+
+
 def test_an_unforeseen_failure_is_our_bug_and_says_so(tmp_path: Path) -> None:
     code = (
         "import sys, splat_trainer.cli.commands.config as command\n"
