@@ -8,6 +8,7 @@ from pathlib import Path
 
 from splat_trainer.contract import Reason, TrainerError
 from splat_trainer.storage.location import parse_location
+from splat_trainer.storage.origin import faults_named_by_origin
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,10 @@ class Workspace:
 
 @contextmanager
 def open_scratch() -> Iterator[Path]:
-    """Make a folder for temporary files, gone after the block; TMPDIR says where."""
+    """Make a folder for temporary files, gone after the block; TMPDIR says where.
+
+    What goes wrong inside with a capture that was fetched into it is told of where it came from.
+    """
     try:
         # A download that a signal left behind may be writing into it still.
         temporary = tempfile.TemporaryDirectory(prefix="splat-trainer-", ignore_cleanup_errors=True)
@@ -35,7 +39,7 @@ def open_scratch() -> Iterator[Path]:
             f"no folder for temporary files ({error.strerror or error}): set TMPDIR to one that "
             "can be written",
         ) from error
-    with temporary as name:
+    with temporary as name, faults_named_by_origin():
         yield Path(name)
 
 
