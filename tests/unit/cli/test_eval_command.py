@@ -49,3 +49,20 @@ def test_a_preview_that_cannot_be_written_is_told_in_one_line(
     assert main([*arguments, "--previews", str(tmp_path / "previews")]) == ExitCode.CONFIG
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"splat-trainer: error: cannot write {tmp_path / 'previews'}")
+
+
+@pytest.mark.parametrize("content", [b"{}\n", b"", b"not a pickle", b"\x80\x05K\x01."])
+@pytest.mark.parametrize("name", ["metrics.json", "checkpoint.pt"])
+def test_what_is_no_splat_is_told_with_what_is_read_and_without_torchs_words(
+    arguments: list[str],
+    name: str,
+    content: bytes,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert main(["eval", str(tmp_path / name), *arguments[2:]]) == ExitCode.CONFIG
+    line = capsys.readouterr().err.splitlines()[-1]
+    told = "is neither a 3DGS .ply nor a whole checkpoint (.pt) of this trainer"
+    assert line.startswith(f"splat-trainer: error: {tmp_path / name} {told}")
+    assert "weights_only" not in line

@@ -30,6 +30,10 @@ _UNREADABLE = (
 """What torch, pickle and our own checks raise over a file that is something else."""
 
 
+class NoCheckpointError(TrainerError):
+    """A file is none of this trainer's checkpoints, or not whole."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A run after `step` finished steps, its tensors on the CPU.
@@ -88,7 +92,10 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint, or the newest in a folder; nothing in it can run code."""
+    """Read a checkpoint, or the newest in a folder; nothing in it can run code.
+
+    What torch says of another file is not told: it advises to let it run code.
+    """
     with local_faults("read", path):
         is_folder = path.is_dir()
     if is_folder:
@@ -101,16 +108,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with path.open("rb") as file:
             document = torch.load(file, map_location="cpu", weights_only=True)
-        return _from_document(document)
     except _UNREADABLE as error:
         # A file that was cut makes torch seek to where there is nothing: EINVAL.
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise local_fault(error, "read", path) from error
-        raise TrainerError(
-            Reason.INVALID_CONFIGURATION,
-            f"{path} is no whole checkpoint of this trainer ({_first_line(error)}): "
-            "resume from another, or start anew",
-        ) from error
+        raise _no_checkpoint(path) from error
+    try:
+        return _from_document(document)
+    except _UNREADABLE as error:
+        raise _no_checkpoint(path, f" ({_first_line(error)})") from error
 
 
 def check_resumable(checkpoint: Checkpoint, scene: Scene, config: TrainConfig) -> None:
@@ -151,6 +157,13 @@ def _from_document(document: Any) -> Checkpoint:
         curve=tuple(CurvePoint(*point) for point in document["curve"]),
         config=TrainConfig.model_validate(document["config"]),
         views=tuple(document["views"]),
+    )
+
+
+def _no_checkpoint(path: Path, why: str = "") -> NoCheckpointError:
+    return NoCheckpointError(
+        Reason.INVALID_CONFIGURATION,
+        f"{path} is no whole checkpoint of this trainer{why}: resume from another, or start anew",
     )
 
 

@@ -18,7 +18,7 @@ from splat_trainer.report.previews import PreviewWriter
 from splat_trainer.storage import fetch_capture
 from splat_trainer.storage.fault import local_faults
 from splat_trainer.storage.local import LocalStorage
-from splat_trainer.train.checkpoint import load_checkpoint
+from splat_trainer.train.checkpoint import NoCheckpointError, load_checkpoint
 from splat_trainer.train.device import choose_device
 from splat_trainer.train.evaluation import evaluate
 
@@ -92,7 +92,14 @@ class _Splat:
 def _read_splat(path: Path) -> _Splat:
     if path.suffix.lower() == ".ply":
         return _Splat(read_ply(path), True, _lens_in(path.with_name(layout.METRICS)))
-    checkpoint = load_checkpoint(path)
+    try:
+        checkpoint = load_checkpoint(path)
+    except NoCheckpointError as error:
+        raise TrainerError(
+            error.reason,
+            f"{path} is neither a 3DGS .ply nor a whole checkpoint (.pt) of this trainer: nothing "
+            "else is read",
+        ) from error
     return _Splat(checkpoint.gaussians, False, checkpoint.config.lens)
 
 
