@@ -43,12 +43,17 @@ def train(output: str, *more: str, data: str = "s3://captures/ring") -> list[str
 
 def test_a_training_from_a_bucket_to_a_bucket(server: S3Server, scratch: Path) -> None:
     told = server.root.parent / "told"
+    folder = server.root / "results/plain"
+    (folder / "previews").mkdir(parents=True)
+    for name in ("0007-of_an_earlier_run.jpg", "of_others.jpg"):
+        (folder / "previews" / name).touch()
     process = run(*train("s3://results/plain", "--iterations", "3"), result=told)
     assert process.returncode == ExitCode.DONE, process.stderr
-    folder = server.root / "results/plain"
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
     assert {"point_cloud.ply", "metrics.json", "report.html", "result.json"} < written
-    assert len([name for name in written if name.startswith("previews/")]) == 2
+    assert len([name for name in written if name.startswith("previews/000")]) == 2
+    assert "previews/0007-of_an_earlier_run.jpg" not in written
+    assert "previews/of_others.jpg" in written
     metrics = Metrics.model_validate_json((folder / "metrics.json").read_text())
     assert metrics.capture.source == "s3://captures/ring"
     result = result_in(told)

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from splat_trainer.capture.synthetic import make_synthetic_capture
 from splat_trainer.contract import ExitCode, Outcome, Reason, ResultDocument, TrainConfig
+from splat_trainer.gaussians.formats.ply import write_ply
+from tests.unit.rasterize.scenes import random_gaussians
 
 
 def splat_trainer(*args: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -89,6 +92,32 @@ def test_a_faulty_command_line_is_refused_in_one_line(args: list[str], told: str
     assert process.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["train", "--output", "out", "--device=cpu", "--data"],
+        ["train", "--data", "capture", "--device=cpu", "--output"],
+        ["inspect", "--data"],
+        ["eval", "splat.ply", "--device=cpu", "--data"],
+    ],
+)
+def test_a_path_that_is_not_utf_8_is_refused_at_once(args: list[str], tmp_path: Path) -> None:
+    place = tmp_path / os.fsdecode(b"c\xe4m")
+    make_synthetic_capture(place, views=2, size=16)
+    write_ply(random_gaussians(2), tmp_path / "splat.ply")
+    process = subprocess.run(
+        [sys.executable, "-m", "splat_trainer.cli", *args, place.name],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert process.returncode == ExitCode.CONFIG
+    assert "'c\\udce4m' is not UTF-8 text" in process.stderr.splitlines()[-1]
+    assert "Traceback" not in process.stderr
+
+
 def test_a_faulty_environment_is_refused_in_one_line() -> None:
     process = splat_trainer("config", ITERATIONS="lots")
     assert process.returncode == ExitCode.CONFIG
@@ -120,6 +149,32 @@ def test_a_reader_that_goes_away_is_no_bug() -> None:
     os.close(writing)
     assert process.stderr == ""
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_photo_with_any_name_is_told_whatever_the_encoding(encoding: str, tmp_path: Path) -> None:
+    name = "cäm_\U0001f5bc.png"
+    make_synthetic_capture(tmp_path / "capture", views=2, size=16)
+    (tmp_path / "capture/images/view_001.png").rename(tmp_path / "capture/images" / name)
+    model = tmp_path / "capture/sparse/0/images.bin"
+    model.write_bytes(model.read_bytes().replace(b"view_001.png", name.encode()))
+    write_ply(random_gaussians(2), tmp_path / "splat.ply")
+    command = [sys.executable, "-m", "splat_trainer.cli", "eval", str(tmp_path / "splat.ply")]
+    command += ["--data", str(tmp_path / "capture"), "--device=cpu"]
+    told = []
+    for form in ([], ["--json"]):
+        process = subprocess.run(
+            [*command, *form],
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            encoding=encoding,
+            timeout=120,
+            check=False,
+        )
+        assert process.returncode == ExitCode.DONE, process.stderr
+        told.append(process.stdout)
+    assert "m_" in told[0]
+    assert json.loads(told[1])["views"][0]["name"] == name
 
 
 def test_an_unforeseen_failure_is_our_bug_and_says_so(tmp_path: Path) -> None:

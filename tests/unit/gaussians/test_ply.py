@@ -147,6 +147,15 @@ def test_a_file_of_degree_0_without_f_rest_is_read(tmp_path: Path) -> None:
     assert back.means.tolist() == [[0, 1, 2], [14, 15, 16]]
 
 
+def test_a_header_with_the_line_ends_of_windows_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.ply"
+    write_ply(some(), path)
+    header, end, data = path.read_bytes().partition(b"end_header\n")
+    path.write_bytes((header + end).replace(b"\n", b"\r\n") + data)
+    assert torch.equal(read_ply(path).means, some().means)
+    assert torch.equal(read_ply(path).shN, some().shN)
+
+
 def test_a_nan_in_a_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.ply"
     write_ply(some(), path)

@@ -130,3 +130,11 @@ def test_a_cache_that_is_not_there_is_told(tmp_path: Path) -> None:
     done = Cache(tmp_path).kernels("list")
     assert done.returncode == 78
     assert "is no folder" in done.stderr
+
+
+def test_a_folder_that_is_no_build_fails_no_verifying_and_stays(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    (cache.folder / "lost+found").mkdir(parents=True)
+    assert cache.kernels("verify").returncode == 0
+    assert cache.kernels("gc", "--max-bytes", "0").returncode == 0
+    assert (cache.folder / "lost+found").is_dir()

@@ -132,10 +132,33 @@ def test_a_sound_build_that_is_there_stays_when_a_second_one_comes(
     assert (store.folder(first.key) / LIBRARY).read_bytes() == b"first"
 
 
-@pytest.mark.parametrize("key", ["", ".", "..", "../a", "a/b", ".hidden", "A", "a" * 200])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("", ".", "..", "../a", "a/b", ".hidden", "A", "a" * 200, "lost+found", "thesis-2.1"),
+        *("gsplat-1.5.3-0123", f"gsplat-1.5.3-{'0' * 31}g", f"../a-{'0' * 32}", "0" * 32),
+    ],
+)
 def test_what_is_no_key_names_no_folder(store: Store, key: str) -> None:
     with pytest.raises(ValueError, match="is no key"):
         store.folder(key)
+
+
+def test_what_others_keep_in_the_cache_is_neither_counted_nor_removed(
+    store: Store, tmp_path: Path
+) -> None:
+    kept = ["lost+found", "photos", "thesis-2.1", "triton-3.1.0"]
+    for name in kept:
+        (store.root / name).mkdir(parents=True)
+        (store.root / name / "mine").write_bytes(bytes(1000))
+    key = put(store, tmp_path / "scratch").key
+    assert [entry.key for entry in store.entries()] == [key]
+    assert collect(store, 0, set()) == (key,)
+    assert store.bytes() == 0
+    for name in kept:
+        with pytest.raises(ValueError, match="is no key"):
+            store.remove(name)
+        assert (store.root / name / "mine").is_file()
 
 
 def test_of_a_cache_that_is_too_large_the_longest_unused_go_but_none_in_use(

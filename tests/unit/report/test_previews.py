@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from splat_trainer.report.previews import PreviewWriter, _file_name, spread
+from splat_trainer.report.preview_files import is_preview, preview_file
+from splat_trainer.report.previews import PreviewWriter, spread
 from tests.unit.report import runs
 
 
@@ -52,11 +53,27 @@ def test_a_folder_that_cannot_be_written_is_told_in_the_end(tmp_path: Path) -> N
 
 @given(st.text(min_size=1, max_size=300))
 def test_no_name_of_a_view_leads_out_of_the_folder(name: str) -> None:
-    file = _file_name(3, name)
+    file = preview_file(3, name)
     assert file.startswith("0003")
     assert "/" not in file
     assert ".." not in file
     assert len(file) < 100
+    assert is_preview(file)
+
+
+@pytest.mark.parametrize(
+    "name", ["mine.jpg", "12.jpg", "0001-a.png", "0001-a/0001-b.jpg", "0001 a.jpg", "IMG_0001.jpg"]
+)
+def test_other_files_are_none_of_ours(name: str) -> None:
+    assert not is_preview(name)
+
+
+def test_the_files_of_what_was_kept_are_told(tmp_path: Path) -> None:
+    writer = PreviewWriter(tmp_path, ["a b.png", "never rendered.png"])
+    writer.add("a b.png", runs.photo(1), runs.photo(2))
+    writer.previews()
+    assert writer.files() == ("0000-a-b.jpg",)
+    assert [path.name for path in tmp_path.iterdir()] == ["0000-a-b.jpg"]
 
 
 @pytest.mark.parametrize(("total", "count"), [(0, 6), (1, 6), (6, 6), (7, 6), (100, 6)])

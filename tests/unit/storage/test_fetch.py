@@ -7,8 +7,9 @@ import pytest
 
 from splat_trainer.contract import Reason, TrainerError
 from splat_trainer.storage.base import Entry, OnBytes
-from splat_trainer.storage.fetch import download_all
+from splat_trainer.storage.fetch import download_all, fetch_capture
 from splat_trainer.storage.local import LocalStorage
+from tests.unit.unprivileged import unprivileged
 
 
 class OneFailsOneGoesOn(LocalStorage):
@@ -62,3 +63,21 @@ def test_a_signal_does_not_wait_for_a_server_that_stalls(tmp_path: Path) -> None
         download_all(storage, [Entry("asked", 1), Entry("stalled", 1)], tmp_path, None)
     assert not storage.ended.is_set()
     storage.may_end.set()
+
+
+def test_a_name_that_no_folder_can_have_is_the_configurations_fault(tmp_path: Path) -> None:
+    with pytest.raises(TrainerError, match="name another place") as caught:
+        fetch_capture(str(tmp_path / ("x" * 300)), tmp_path)
+    assert caught.value.reason is Reason.INVALID_CONFIGURATION
+
+
+def test_a_capture_below_what_may_not_be_entered_is_denied(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "capture").mkdir(parents=True)
+    closed.chmod(0)
+    try:
+        with unprivileged(), pytest.raises(TrainerError, match="let user") as caught:
+            fetch_capture(str(closed / "capture"), tmp_path)
+    finally:
+        closed.chmod(0o700)
+    assert caught.value.reason is Reason.STORAGE_DENIED

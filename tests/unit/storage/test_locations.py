@@ -43,6 +43,9 @@ def test_locations_are_read_as_they_are_written(uri: str, expected: object) -> N
         "s3://u:p@bucket/a",
         "s3://[",
         "\0",
+        "c\udce4m/out",
+        "file:///c\udce4m/out",
+        "s3://bucket/c\udce4m",
     ],
 )
 def test_other_locations_are_refused_by_name(uri: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from splat_trainer.capture.load import load_scene
+from splat_trainer.cli.workspace import open_scratch
 from splat_trainer.contract import Reason, TrainConfig, TrainerError
 from splat_trainer.storage import fetch_capture, open_output
 from tests.s3_server import S3Server
@@ -71,6 +72,29 @@ def test_an_archive_on_s3_is_fetched_and_unpacked(
     folder = fetch_capture(f"s3://captures/scenes/a.{suffix}", tmp_path / "scratch")
     assert contents(folder) == FILES
     assert [p for p in (tmp_path / "scratch").rglob("*") if p.name.startswith("archive-")] == []
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a"])
+def test_a_fault_in_what_was_fetched_names_where_it_came_from(
+    name: str, s3: S3Server, tmp_path: Path
+) -> None:
+    files = {**FILES, "sparse/0/images.bin": b"", "sparse/0/points3D.bin": b""}
+    if name == "a":
+        upload(s3, {f"scenes/a/{file}": data for file, data in files.items()})
+    else:
+        upload(s3, {f"scenes/{name}": packed(tmp_path / name, files).read_bytes()})
+    with pytest.raises(TrainerError) as caught, open_scratch() as scratch:
+        load_scene(fetch_capture(f"s3://captures/scenes/{name}", scratch), TrainConfig())
+    assert caught.value.reason is Reason.INVALID_CAPTURE
+    assert f"s3://captures/scenes/{name}/sparse/0/" in caught.value.message
+    assert "splat-trainer-" not in caught.value.message
+
+
+def test_a_damaged_archive_on_s3_is_named(s3: S3Server) -> None:
+    upload(s3, {"scenes/a.zip": b"nothing"})
+    with pytest.raises(TrainerError, match="it is damaged") as caught, open_scratch() as scratch:
+        fetch_capture("s3://captures/scenes/a.zip", scratch)
+    assert caught.value.message.startswith("s3://captures/scenes/a.zip: ")
 
 
 def test_a_single_object_that_is_no_archive_is_no_capture(s3: S3Server, tmp_path: Path) -> None:

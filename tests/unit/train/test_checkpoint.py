@@ -95,6 +95,12 @@ def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
         assert caught.value.reason is Reason.CAPTURE_NOT_FOUND
 
 
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainerError, match="name another place") as caught:
+        load_checkpoint(tmp_path / ("x" * 300))
+    assert caught.value.reason is Reason.INVALID_CONFIGURATION
+
+
 def test_a_checkpoint_cut_anywhere_is_refused_in_one_line(tmp_path: Path) -> None:
     content = save_checkpoint(checkpoint(), tmp_path).read_bytes()
     for tenth in range(10):
@@ -119,8 +125,9 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
     torch.save({"format": _Evil(victim)}, tmp_path / "evil.pt")
     (tmp_path / "plain.pt").write_bytes(pickle.dumps(_Evil(victim)))
     for name in ("evil.pt", "plain.pt"):
-        with pytest.raises(TrainerError, match="no whole checkpoint"):
+        with pytest.raises(TrainerError, match="no whole checkpoint") as caught:
             load_checkpoint(tmp_path / name)
+        assert "weights_only" not in caught.value.message
     assert not victim.exists()
 
 

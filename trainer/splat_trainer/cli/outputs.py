@@ -1,12 +1,17 @@
 """What a run puts into its output."""
 
+import logging
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from splat_trainer.cli.result import Destination, write_atomically
 from splat_trainer.cli.workspace import Workspace
-from splat_trainer.contract import OutputFile, layout
+from splat_trainer.contract import OutputFile, TrainerError, layout
+from splat_trainer.report.preview_files import is_preview
 from splat_trainer.storage import Output
+
+logger = logging.getLogger(__name__)
 
 
 class Outputs:
@@ -28,12 +33,22 @@ class Outputs:
         write_atomically(self._workspace.work / name)(text)
         return self.put(name, format)
 
-    def put_folder(self, name: str) -> None:
-        """Put all files below a folder; they are too many and too small to be remembered."""
-        work = self._workspace.work
-        for path in sorted((work / name).rglob("*")):
-            if path.is_file():
-                self._output.put(path, path.relative_to(work).as_posix(), name)
+    def put_previews(self, names: Collection[str]) -> None:
+        """Put the previews and remove those of an earlier run, which show another splat.
+
+        They are too many and too small to be remembered. Where earlier ones cannot be removed it
+        is logged: no run should fail over what it does not need.
+        """
+        for name in sorted(names):
+            place = f"{layout.PREVIEWS}/{name}"
+            self._output.put(self._workspace.work / place, place, layout.PREVIEWS)
+        try:
+            for place in self._output.names(layout.PREVIEWS):
+                name = place.removeprefix(f"{layout.PREVIEWS}/")
+                if is_preview(name) and name not in names:
+                    self._output.delete(place)
+        except TrainerError as error:
+            logger.warning("previews of an earlier run stay where they are: %s", error)
 
     def files(self) -> tuple[OutputFile, ...]:
         """What was put so far, file by file."""

@@ -10,6 +10,9 @@ that aborts the process:
 - PyTorch and the GPU's memory, which the kernel frees in no time: half a second.
 """
 
+import codecs
+import io
+import json
 import logging
 import os
 import signal
@@ -22,6 +25,7 @@ def main() -> NoReturn:
     # Before the rest is imported: the first process of a container never hears of a signal that
     # it has no handler for yet, unless that is blocked. The command lets it through.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    _write_any_text()
     from splat_trainer.cli import main as command  # noqa: PLC0415
     from splat_trainer.cli.interruption import Interrupted  # noqa: PLC0415
     from splat_trainer.contract import ExitCode  # noqa: PLC0415
@@ -33,3 +37,19 @@ def main() -> NoReturn:
     logging.shutdown()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _write_any_text() -> None:
+    """Have output show what its encoding lacks as backslashes, as standard error always does.
+
+    In JSON's way, unlike Python's own backslashreplace: documents stay JSON.
+    """
+    codecs.register_error("json", _as_json_does)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # there is none where it was closed
+        sys.stdout.reconfigure(errors="json")
+
+
+def _as_json_does(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end

@@ -93,7 +93,7 @@ class TrainingRun:
             outputs.put(format.file_name, format.value)
         outputs.put_text(layout.METRICS, metrics.model_dump_json(indent=2) + "\n", "metrics")
         outputs.put_text(layout.REPORT, page, "report")
-        outputs.put_folder(layout.PREVIEWS)
+        outputs.put_previews(previews.files())
         if not self._config.checkpoint_interval:
             self._checkpoints.remove()  # one that an interruption left is of no more use
         self._record.note(gaussians=exported.gaussians, outputs=outputs.files())

@@ -1,5 +1,6 @@
 """The folders of a run: where it works, and where temporary files go."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from splat_trainer.contract import Reason, TrainerError
+from splat_trainer.contract.failure import shown
 from splat_trainer.storage.location import parse_location
+from splat_trainer.storage.origin import faults_named_by_origin
 
 
 @dataclass(frozen=True)
@@ -23,19 +26,41 @@ class Workspace:
     local: bool
 
 
-@contextmanager
-def open_scratch() -> Iterator[Path]:
-    """Make a folder for temporary files, gone after the block; TMPDIR says where."""
+def temporary_folder() -> Path:
+    """Give the folder for temporary files.
+
+    Python takes another without a word where TMPDIR names one that cannot be written: a volume
+    that was not mounted would be found out when the root's is full.
+    """
+    named = os.environ.get("TMPDIR", "")
     try:
-        # A download that a signal left behind may be writing into it still.
-        temporary = tempfile.TemporaryDirectory(prefix="splat-trainer-", ignore_cleanup_errors=True)
+        with tempfile.TemporaryFile(dir=named or None):
+            return Path(named).absolute() if named else Path(tempfile.gettempdir())
     except OSError as error:
+        why = error.strerror or error
+        if named:
+            raise TrainerError(
+                Reason.INVALID_CONFIGURATION,
+                f"TMPDIR is {shown(named)}, where no temporary files can be written ({why}): set "
+                "it to a folder that is there and can be written, or not at all",
+            ) from error
         raise TrainerError(
             Reason.STORAGE_DENIED,
-            f"no folder for temporary files ({error.strerror or error}): set TMPDIR to one that "
-            "can be written",
+            f"no folder for temporary files ({why}): set TMPDIR to one that can be written",
         ) from error
-    with temporary as name:
+
+
+@contextmanager
+def open_scratch() -> Iterator[Path]:
+    """Make a folder for temporary files, gone after the block; TMPDIR says where.
+
+    What goes wrong inside with a capture that was fetched into it is told of where it came from.
+    """
+    # A download that a signal left behind may be writing into it still.
+    temporary = tempfile.TemporaryDirectory(
+        prefix="splat-trainer-", dir=temporary_folder(), ignore_cleanup_errors=True
+    )
+    with temporary as name, faults_named_by_origin():
         yield Path(name)
 
 

@@ -16,8 +16,14 @@ OnMiss = Literal["compile", "fail"]
 """What a run does whose kernels are not in the cache or are refused; the values of
 `SPLAT_KERNELS_ON_MISS`. compile: into private scratch, and says so. fail: KernelsNotFound."""
 
-KEY_PATTERN = r"^[a-z0-9][a-z0-9.+-]{0,127}$"
-"""A key names a folder of the cache: of one path segment, never hidden, never ".."."""
+KEY_DIGITS = 32
+"""Of a digest's 64, in a key: 128 bits are as good as all for telling builds apart."""
+
+KEY_PATTERN = rf"^[a-z0-9][a-z0-9.+-]{{0,94}}-[0-9a-f]{{{KEY_DIGITS}}}$"
+"""A key names a folder of the cache: of one path segment, never hidden, never "..".
+
+It ends in a digest: whatever else people keep beside builds is never taken for one of them.
+"""
 
 ARCHITECTURE_PATTERN = r"^[1-9][0-9]?\.[0-9][af]?(\+PTX)?$"
 """A compute capability as TORCH_CUDA_ARCH_LIST takes it, such as 8.6 or 9.0+PTX."""

@@ -11,10 +11,8 @@ from typing import Self, TypeAlias
 
 from pydantic import Field
 
+from splat_trainer.contract.kernels import KEY_DIGITS
 from splat_trainer.contract.model import Document
-
-_DIGITS = 32
-"""Of the digest's 64, in a key: 128 bits are as good as all for telling builds apart."""
 
 
 class Runtime(Document):
@@ -80,4 +78,4 @@ AnyIngredients: TypeAlias = Ingredients | OwnIngredients
 
 def _digest(ingredients: AnyIngredients) -> str:
     text = json.dumps(ingredients.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]

@@ -69,7 +69,7 @@ class Store:
         return manifest
 
     def entries(self) -> list[Entry]:
-        """Look at every key's folder, without reading the files in it."""
+        """Look at every key's folder, without reading the files in it; others are none of ours."""
         return [self._entry(name) for name in self._names() if re.fullmatch(KEY_PATTERN, name)]
 
     def writable(self) -> bool:

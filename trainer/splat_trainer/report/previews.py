@@ -1,7 +1,6 @@
 """A handful of held-out views beside their photos, as files and for the report."""
 
 import io
-import re
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from splat_trainer.report.preview_files import preview_file
 
 Pixels = NDArray[np.uint8]
 
@@ -38,7 +39,7 @@ class PreviewWriter:
 
     def __init__(self, folder: Path, names: Sequence[str], count: int = PREVIEW_COUNT) -> None:
         self._folder = folder
-        self._files = {name: _file_name(index, name) for index, name in spread(names, count)}
+        self._files = {name: preview_file(index, name) for index, name in spread(names, count)}
         self._encoder = ThreadPoolExecutor(1, "previews")
         self._previews: dict[str, Future[Preview]] = {}
 
@@ -55,6 +56,10 @@ class PreviewWriter:
         return tuple(
             self._previews[name].result() for name in self._files if name in self._previews
         )
+
+    def files(self) -> tuple[str, ...]:
+        """The names of the files of what was kept."""
+        return tuple(self._files[name] for name in self._files if name in self._previews)
 
     def _write(self, name: str, photo: Pixels, render: Pixels) -> Preview:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -76,12 +81,6 @@ def spread(names: Sequence[str], count: int) -> list[tuple[int, str]]:
         return list(enumerate(names))
     chosen = np.linspace(0, len(names) - 1, count).round().astype(int)
     return [(int(index), names[index]) for index in chosen]
-
-
-def _file_name(index: int, name: str) -> str:
-    """A file name that nothing in a view's name can lead elsewhere."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name.rsplit(".", 1)[0]).strip("-")[:80]
-    return f"{index:04}-{stem}.jpg" if stem else f"{index:04}.jpg"
 
 
 def _embedded(pixels: Pixels) -> bytes:

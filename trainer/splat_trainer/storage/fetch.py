@@ -12,13 +12,14 @@ from splat_trainer.contract.environment import Place
 from splat_trainer.contract.failure import shown
 from splat_trainer.storage.archive import unpack
 from splat_trainer.storage.base import Entry, Storage
-from splat_trainer.storage.fault import local_fault
+from splat_trainer.storage.fault import local_fault, local_faults
 from splat_trainer.storage.location import (
     S3Location,
     is_archive,
     parse_location,
     relative_name,
 )
+from splat_trainer.storage.origin import remember_origin
 
 OnFetched = Callable[[int, int], None]
 """Told how many bytes have come, and of how many; what it raises ends the fetching."""
@@ -44,18 +45,21 @@ def fetch_capture(
     """Give a local folder with the capture at `uri`.
 
     A local folder is used as it is. An archive is unpacked, and what lies on S3 is copied,
-    into a new folder below `scratch`. `endpoint` is the S3 server's address if it is not AWS.
+    into a new folder below `scratch`, of which `faults_named_by_origin` knows where it is from.
+    `endpoint` is the S3 server's address if it is not AWS.
     """
     location = parse_location(uri)
     if isinstance(location, S3Location):
         return _fetch_s3(location, scratch, endpoint, on_bytes)
-    if location.is_dir():
-        return location
-    if not location.exists():
+    with local_faults("read", location):
+        if location.is_dir():
+            return location
+        there = location.exists()
+    if not there:
         raise TrainerError(Reason.CAPTURE_NOT_FOUND, f"the capture {location} is not there")
     if not is_archive(location.name):
         raise _no_capture(str(location))
-    return _unpacked(location, _new_folder(scratch))
+    return _unpacked(location, _new_folder(scratch), str(location))
 
 
 def _fetch_s3(
@@ -69,6 +73,7 @@ def _fetch_s3(
         folder = _new_folder(scratch)
         _check_room(entries, folder, str(location))
         download_all(storage, entries, folder, on_bytes)
+        remember_origin(folder, str(location))
         return _root(folder)
     above, _, name = location.prefix.rpartition("/")
     single = S3Storage(S3Location(location.bucket, above), endpoint, Place.DATA)
@@ -83,9 +88,10 @@ def _fetch_s3(
     _check_room([Entry(name, size)], folder, str(location))
     archive = folder / f"archive-{name}"
     download_all(single, [Entry(name, size)], folder, on_bytes, {name: archive})
+    remember_origin(archive, str(location))
     unpacked = folder / "capture"
     unpacked.mkdir()
-    root = _unpacked(archive, unpacked)
+    root = _unpacked(archive, unpacked, str(location))
     archive.unlink()
     return root
 
@@ -173,8 +179,9 @@ def _new_folder(scratch: Path) -> Path:
         raise local_fault(error, "write", scratch) from error
 
 
-def _unpacked(archive: Path, folder: Path) -> Path:
+def _unpacked(archive: Path, folder: Path, uri: str) -> Path:
     unpack(archive, folder)
+    remember_origin(folder, uri)
     return _root(folder)
 
 

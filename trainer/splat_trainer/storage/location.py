@@ -32,7 +32,15 @@ Location = Path | S3Location
 
 
 def parse_location(uri: str) -> Location:
-    """Read a location as people write it; file:///path is the path."""
+    """Read a location as people write it; file:///path is the path.
+
+    One that is not text is refused before anything is done: what a run writes in the end names
+    its locations, in UTF-8.
+    """
+    try:
+        uri.encode()
+    except UnicodeEncodeError as error:
+        raise _wrong(uri, "is not UTF-8 text: rename the folder, or use a link to it") from error
     if "://" not in uri:
         if not uri or "\0" in uri:
             raise _wrong(uri, "is no path")

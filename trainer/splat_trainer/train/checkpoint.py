@@ -15,7 +15,7 @@ from splat_trainer.contract import TrainConfig, TrainerError
 from splat_trainer.contract.result import Reason
 from splat_trainer.gaussians.atomic_file import atomic_file
 from splat_trainer.gaussians.gaussians import Gaussians
-from splat_trainer.storage.fault import local_fault
+from splat_trainer.storage.fault import local_fault, local_faults
 from splat_trainer.train.checkpoint_files import (
     checkpoint_name,
     checkpoints_in,
@@ -31,6 +31,10 @@ _UNREADABLE = (
     pickle.UnpicklingError,
 )
 """What torch, pickle and our own checks raise over a file that is something else."""
+
+
+class NoCheckpointError(TrainerError):
+    """A file is none of this trainer's checkpoints, or not whole."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,13 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint, or the newest in a folder; nothing in it can run code."""
-    if path.is_dir():
+    """Read a checkpoint, or the newest in a folder; nothing in it can run code.
+
+    What torch says of another file is not told: it advises to let it run code.
+    """
+    with local_faults("read", path):
+        is_folder = path.is_dir()
+    if is_folder:
         newest = newest_checkpoint(path)
         if newest is None:
             raise TrainerError(
@@ -102,16 +111,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with path.open("rb") as file:
             document = torch.load(file, map_location="cpu", weights_only=True)
-        return _from_document(document)
     except _UNREADABLE as error:
         # A file that was cut makes torch seek to where there is nothing: EINVAL.
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise local_fault(error, "read", path) from error
-        raise TrainerError(
-            Reason.INVALID_CONFIGURATION,
-            f"{path} is no whole checkpoint of this trainer ({_first_line(error)}): "
-            "resume from another, or start anew",
-        ) from error
+        raise _no_checkpoint(path) from error
+    try:
+        return _from_document(document)
+    except _UNREADABLE as error:
+        raise _no_checkpoint(path, f" ({_first_line(error)})") from error
 
 
 def check_resumable(checkpoint: Checkpoint, scene: Scene, config: TrainConfig) -> None:
@@ -174,6 +182,13 @@ def _from_document(document: Any) -> Checkpoint:
         curve=tuple(CurvePoint(*point) for point in document["curve"]),
         config=TrainConfig.model_validate(document["config"]),
         views=tuple(document["views"]),
+    )
+
+
+def _no_checkpoint(path: Path, why: str = "") -> NoCheckpointError:
+    return NoCheckpointError(
+        Reason.INVALID_CONFIGURATION,
+        f"{path} is no whole checkpoint of this trainer{why}: resume from another, or start anew",
     )
 
 

@@ -16,7 +16,9 @@ from splat_trainer.gaussians.transform import transform
 from splat_trainer.report.metrics import Metrics, ViewScore
 from splat_trainer.report.previews import PreviewWriter
 from splat_trainer.storage import fetch_capture
-from splat_trainer.train.checkpoint import load_checkpoint
+from splat_trainer.storage.fault import local_faults
+from splat_trainer.storage.local import LocalStorage
+from splat_trainer.train.checkpoint import NoCheckpointError, load_checkpoint
 from splat_trainer.train.device import choose_device
 from splat_trainer.train.evaluation import evaluate
 
@@ -31,10 +33,15 @@ class EvaluationDocument(Document):
 
 
 def run(invocation: Invocation) -> ExitCode:
-    """Measure, and print the figures."""
+    """Measure, and print the figures.
+
+    What can be wrong is told in the order of what it costs to find, as by a training.
+    """
     arguments = invocation.arguments
     refuse_what_is_only_written(arguments.splat)
     config = invocation.config()
+    if arguments.previews:
+        LocalStorage(arguments.previews).check_writable()
     device = choose_device(config.device)
     splat = _read_splat(arguments.splat)
     if "lens" not in config.model_fields_set:
@@ -61,7 +68,8 @@ def run(invocation: Invocation) -> ExitCode:
         ),
     )
     if previews:
-        previews.previews()  # have all been written
+        with local_faults("write", arguments.previews):
+            previews.previews()  # have all been written
     document = EvaluationDocument(
         psnr=evaluation.psnr,
         ssim=evaluation.ssim,
@@ -84,7 +92,14 @@ class _Splat:
 def _read_splat(path: Path) -> _Splat:
     if path.suffix.lower() == ".ply":
         return _Splat(read_ply(path), True, _lens_in(path.with_name(layout.METRICS)))
-    checkpoint = load_checkpoint(path)
+    try:
+        checkpoint = load_checkpoint(path)
+    except NoCheckpointError as error:
+        raise TrainerError(
+            error.reason,
+            f"{path} is neither a 3DGS .ply nor a whole checkpoint (.pt) of this trainer: nothing "
+            "else is read",
+        ) from error
     return _Splat(checkpoint.gaussians, False, checkpoint.config.lens)
 
 

@@ -11,6 +11,7 @@ from splat_trainer.cli.failures import explain
 from splat_trainer.cli.interruption import Interrupted
 from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.result import write_in_place
+from splat_trainer.cli.workspace import temporary_folder
 from splat_trainer.contract import (
     ExitCode,
     KernelsDocument,
@@ -70,6 +71,7 @@ def _build(invocation: Invocation, store: Store) -> int:
 def _built(invocation: Invocation, store: Store) -> KernelsDocument:
     arguments = invocation.arguments
     architectures = parse_architectures(arguments.architectures)
+    temporary_folder()  # one that cannot be written is told before anything is compiled
     builder = Builder(architectures, invocation.environ)
     build = builder.into(store)
     manifest = build.manifest

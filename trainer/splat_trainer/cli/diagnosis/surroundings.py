@@ -3,12 +3,12 @@
 import importlib.util
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from splat_trainer.cli.diagnosis.finding import Finding, Verdict
-from splat_trainer.contract import environment
+from splat_trainer.cli.workspace import temporary_folder
+from splat_trainer.contract import TrainerError, environment
 from splat_trainer.report.machine import these_versions, this_machine
 
 SPACE_WANTED_BYTES = 2 << 30
@@ -75,11 +75,9 @@ def look_at_space(folder: Path, name: str) -> Finding:
 def look_at_scratch() -> Finding:
     """Whether there is a folder for temporary files."""
     try:
-        folder = Path(tempfile.gettempdir())
-    except OSError:
-        return Finding(
-            "scratch", Verdict.FAULT, "no folder for temporary files: set TMPDIR to a writable one"
-        )
+        folder = temporary_folder()
+    except TrainerError as error:
+        return Finding("scratch", Verdict.FAULT, error.message)
     return look_at_space(folder, "scratch")
 
 

@@ -5,6 +5,7 @@ f_dc_0..2, f_rest_0..44 (all of red's, then green's, then blue's coefficients of
 opacity (logit), scale_0..2 (logarithms), rot_0..3 (wxyz, of unit length).
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +30,8 @@ PROPERTIES = (
     *(f"rot_{i}" for i in range(4)),
 )
 _HEADER_LIMIT = 16_384
+_END_OF_HEADER = re.compile(rb"end_header\r?\n")
+"""Some programs end the header's lines as Windows does."""
 
 
 def write_ply(gaussians: Gaussians, path: Path) -> SplatWritten:
@@ -85,12 +88,12 @@ def read_ply(path: Path) -> Gaussians:
 
 def _read_header(start: bytes, path: Path) -> tuple[list[str], int, int]:
     """The properties' names, the count of vertices, and where the data begins."""
-    end = start.find(b"end_header\n")
-    if not start.startswith(b"ply") or end < 0:
+    end = _END_OF_HEADER.search(start)
+    if not start.startswith(b"ply") or end is None:
         raise _refused(path, f"no PLY header in its first {_HEADER_LIMIT} bytes")
     names: list[str] = []
     count = -1
-    for line in start[:end].decode("ascii", "replace").splitlines()[1:]:
+    for line in start[: end.start()].decode("ascii", "replace").splitlines()[1:]:
         match line.split():
             case ["format", kind, *_] if kind != "binary_little_endian":
                 raise _refused(path, f"its format is {kind}: save it as binary_little_endian")
@@ -104,7 +107,7 @@ def _read_header(start: bytes, path: Path) -> tuple[list[str], int, int]:
                 raise _refused(path, f"unexpected {line!r}: a 3DGS file's values are floats")
     if count < 0:
         raise _refused(path, "its header names no count of vertices")
-    return names, count, end + len(b"end_header\n")
+    return names, count, end.end()
 
 
 def _gaussians_from_table(table: NDArray[np.float32], names: list[str], path: Path) -> Gaussians:

@@ -1,0 +1,29 @@
+"""Where the copies of captures came from: faults in a copy name that, for it is gone by then."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from splat_trainer.contract import TrainerError
+
+_origins: dict[str, str] = {}
+"""By copy; their names are never used again (mkdtemp)."""
+
+
+def remember_origin(copy: Path, uri: str) -> None:
+    """Remember what a file or folder for temporary files was copied or unpacked from."""
+    _origins[str(copy)] = uri
+
+
+@contextmanager
+def faults_named_by_origin() -> Iterator[None]:
+    """Have a TrainerError inside name what people gave, where it names a copy of that."""
+    try:
+        yield
+    except TrainerError as error:
+        message = error.message
+        for copy, uri in _origins.items():
+            message = message.replace(copy, uri)
+        if message == error.message:
+            raise
+        raise TrainerError(error.reason, message) from error
