@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -149,6 +150,15 @@ def test_a_reader_that_goes_away_is_no_bug() -> None:
     os.close(writing)
     assert process.stderr == ""
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_process_that_begins_with_closed_output_ends_well(closed: str) -> None:
+    module = f"{shlex.quote(sys.executable)} -m splat_trainer.cli"
+    process = subprocess.run(
+        ["sh", "-c", f"{module} config {closed}"], capture_output=True, text=True, check=False
+    )
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

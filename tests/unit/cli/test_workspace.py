@@ -36,6 +36,21 @@ def test_a_fault_in_a_packed_capture_names_the_archive(
     assert "splat-trainer-" not in line
 
 
+def test_what_inspect_tells_of_a_packed_capture_names_the_archive(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capture, archive = tmp_path / "capture", tmp_path / "garden.zip"
+    make_synthetic_capture(capture, views=3, size=16)
+    (capture / "images" / "view_001.png").write_bytes(b"cut")
+    shutil.make_archive(str(archive.with_suffix("")), "zip", capture)
+    for more in ([], ["--json"]):
+        assert main(["inspect", "--data", str(archive), *more]) == ExitCode.DONE
+        told = capsys.readouterr().out
+        assert f"{archive}/sparse/0" in told
+        assert f"{archive}/images/view_001.png is no image" in told
+        assert "splat-trainer-" not in told
+
+
 @pytest.mark.parametrize("name", ["none", "file", "closed"])
 def test_a_tmpdir_that_cannot_be_written_is_refused_and_not_replaced(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

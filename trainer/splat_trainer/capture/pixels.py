@@ -15,9 +15,13 @@ from splat_trainer.capture.fault import UndecodableError, invalid, reading
 from splat_trainer.contract import TrainerError
 from splat_trainer.contract.failure import shown
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000")
+Image.preinit()
+
+_FORMATS = ("JPEG", "PNG", "BMP", "PPM", "WEBP", "TIFF", "JPEG2000")
 """What photos come in, of all that Pillow knows: some formats it gives to other programs (EPS to
-Ghostscript), and a capture is often a stranger's. JPEG includes MPO, of which the first is read."""
+Ghostscript), and a capture is often a stranger's. JPEG includes MPO, of which the first is read.
+Pillow loads all that it knows when it comes to one that `preinit` has not loaded: those are last.
+"""
 
 _QUARTER_TURNS = (5, 6, 7, 8)
 """Values of EXIF's orientation that swap width and height."""

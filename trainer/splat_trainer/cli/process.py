@@ -25,6 +25,7 @@ def main() -> NoReturn:
     # Before the rest is imported: the first process of a container never hears of a signal that
     # it has no handler for yet, unless that is blocked. The command lets it through.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    _open_what_is_closed()
     _write_any_text()
     from splat_trainer.cli import main as command  # noqa: PLC0415
     from splat_trainer.cli.interruption import Interrupted  # noqa: PLC0415
@@ -39,13 +40,24 @@ def main() -> NoReturn:
     os._exit(code)
 
 
+def _open_what_is_closed() -> None:
+    """Have standard streams, be it to nowhere: files that are opened would get their numbers."""
+    for number, mode in enumerate("rww"):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
+            name = ("stdin", "stdout", "stderr")[number]
+            setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
+
+
 def _write_any_text() -> None:
     """Have output show what its encoding lacks as backslashes, as standard error always does.
 
     In JSON's way, unlike Python's own backslashreplace: documents stay JSON.
     """
     codecs.register_error("json", _as_json_does)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # there is none where it was closed
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="json")
 
 

@@ -12,6 +12,7 @@ from splat_trainer.optimize.gpu_memory import BYTES_A_GAUSSIAN, peak_gpu_bytes
 from splat_trainer.optimize.growth_plan import CaptureSize, count_cap
 from splat_trainer.optimize.schedule import schedule_for
 from splat_trainer.storage import fetch_capture
+from splat_trainer.storage.origin import named_by_origin
 
 
 class PresetNeeds(Document):
@@ -34,7 +35,15 @@ def run(invocation: Invocation) -> ExitCode:
     with open_scratch() as scratch:
         folder = fetch_capture(arguments.data, scratch, endpoint=arguments.endpoint_url)
         found = inspect_capture(folder)
-    report = Inspection(**dict(found), presets=tuple(_needs(found, preset) for preset in PRESETS))
+    named = found.model_copy(
+        update={
+            "model_folder": named_by_origin(found.model_folder),
+            "image_folder": named_by_origin(found.image_folder),
+            "problems": tuple(map(named_by_origin, found.problems)),
+            "notices": tuple(map(named_by_origin, found.notices)),
+        }
+    )
+    report = Inspection(**dict(named), presets=tuple(_needs(found, preset) for preset in PRESETS))
     print(report.model_dump_json(indent=2) if arguments.json else "\n".join(_lines(report)))
     return ExitCode.DONE
 
