@@ -20,12 +20,12 @@ COUNT = 6
 SEEN = [torch.tensor([1, 1, 0, 0, 1, 0]) > 0, torch.tensor([0, 1, 1, 0, 1, 0]) > 0]
 
 
-def gathering(**constants: Any) -> tuple[GaussianOptimizer, Gathering]:
+def gathering(grows_to: int | None = None, **constants: Any) -> tuple[GaussianOptimizer, Gathering]:
     schedule = replace(schedule_for(TrainConfig(preset="reference")), **constants)
     optimizer = GaussianOptimizer(random_gaussians(COUNT).detach(), schedule, 1.0)
     strategy = McmcStrategy(schedule, COUNT)  # it counts nothing
     alone = Alone(torch.device("cpu"))
-    return optimizer, Gathering(optimizer, strategy, schedule, alone, grows_to=None)
+    return optimizer, Gathering(optimizer, strategy, schedule, alone, grows_to=grows_to)
 
 
 def look(optimizer: GaussianOptimizer, seed: int, seen: Tensor, *, pulls: bool = False) -> None:
@@ -119,3 +119,11 @@ def test_what_waits_goes_on_from_a_checkpoint() -> None:
     resumed.step(1)
     for name, tensor in wanted(SEEN[0] | SEEN[1], visible_only=True):
         assert torch.equal(getattr(later.gaussians, name), tensor), name
+
+
+def test_what_is_saved_of_pending_gradients_has_no_room_for_growth() -> None:
+    optimizer, gathered = gathering(grows_to=1000 * COUNT)
+    look(optimizer, 0, SEEN[0])
+    gathered.add(SEEN[0], steps_next=False)
+    for tensor in gathered.state()["pending"].values():
+        assert tensor.untyped_storage().nbytes() == tensor.nbytes
