@@ -139,7 +139,8 @@ class Actor:
         status that meets a later training of the same name is soon that one's own; an end would
         keep it from ever being run.
         """
-        for tries_left in reversed(range(_TRIES)):
+        tries = 0
+        while True:
             found = await self._client.get(paths.training(training.namespace, training.name))
             if mapping(found, "metadata").get("uid") != training.uid:
                 return None
@@ -147,9 +148,9 @@ class Actor:
             try:
                 return await self._client.apply(path, body, manager=names.MANAGER, force=True)
             except ApiError as error:
-                if not (error.conflict and tries_left):
+                tries += 1
+                if not error.conflict or tries == _TRIES:
                     raise
-        return None
 
     async def write_report(
         self, namespace: str, name: str, uid: str, report: Mapping[str, Any]
