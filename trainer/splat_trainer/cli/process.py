@@ -47,6 +47,7 @@ def _open_what_is_closed() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
+            os.set_inheritable(number, True)
             name = ("stdin", "stdout", "stderr")[number]
             setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
 
