@@ -24,18 +24,25 @@ def pair(stride: int = 2, last: int = 1000, seconds: float = 1.0) -> tuple[Leade
     views=st.integers(1, 400),
     stop_at=st.integers(0, 60),
     seconds=st.sampled_from([0.01, 0.5, 2.0]),
+    shorter=st.sets(st.integers(0, 400)),
 )
 def test_all_stop_after_the_same_step(
-    stride: int, views: int, stop_at: int, seconds: float
+    stride: int, views: int, stop_at: int, seconds: float, shorter: set[int]
 ) -> None:
+    """Steps that reach one of `shorter` end there."""
+
+    def after(step: int) -> int:
+        ends = (end for end in range(step + 1, step + stride) if end in shorter)
+        return min(views, next(ends, step + stride))
+
     leader, follower = pair(stride, views, seconds)
     done = step = 0
     while step < views and not leader.stops(step, wanted=done >= stop_at):
-        step, done = min(views, step + stride), done + 1
+        step, done = after(step), done + 1
     stopped_at = step
     step = 0
     while step < views and not follower.stops(step, wanted=False):
-        step = min(views, step + stride)
+        step = after(step)
     assert step == stopped_at
 
 

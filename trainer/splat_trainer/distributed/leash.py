@@ -33,7 +33,7 @@ class Stop:
 
 
 class Leader:
-    """Rank 0's end: `stride` is by how many views a step goes on, `last` where all is done."""
+    """Rank 0's end: a step goes on by `stride` views at most, and all is done after `last`."""
 
     def __init__(
         self,
