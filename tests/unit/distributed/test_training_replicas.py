@@ -51,6 +51,26 @@ def settings(**more: Any) -> TrainConfig:
     return TrainConfig.model_validate({"device": "cpu", **few, **more})
 
 
+def begun(
+    scene: Scene,
+    config: TrainConfig,
+    exchange: Exchange,
+    *,
+    constants: dict[str, Any] | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Training:
+    """A training before its first step, or where the checkpoint left it."""
+    return Training(
+        scene,
+        config,
+        replace(schedule_for(config), **(constants or {})),
+        device=CPU,
+        rasterizer=ReferenceRasterizer(),
+        checkpoint=checkpoint,
+        exchange=exchange,
+    )
+
+
 def trained(
     scene: Scene,
     config: TrainConfig,
@@ -61,15 +81,7 @@ def trained(
     checkpoint: Checkpoint | None = None,
 ) -> Training:
     """A training that is to the end, or one that could be saved after `until` steps."""
-    training = Training(
-        scene,
-        config,
-        replace(schedule_for(config), **(constants or {})),
-        device=CPU,
-        rasterizer=ReferenceRasterizer(),
-        checkpoint=checkpoint,
-        exchange=exchange,
-    )
+    training = begun(scene, config, exchange, constants=constants, checkpoint=checkpoint)
     while training.step < (until or config.iterations):
         training.advance()
     training.settle()
@@ -216,14 +228,7 @@ def test_every_view_of_an_epoch_has_its_say_in_the_event_that_ends_it(
     plan = growth_plan(schedule_for(config), 7)
 
     def looks(exchange: Exchange) -> list[int]:
-        training = Training(
-            scene,
-            config,
-            schedule_for(config),
-            device=CPU,
-            rasterizer=ReferenceRasterizer(),
-            exchange=exchange,
-        )
+        training = begun(scene, config, exchange)
         ends = []
         while training.step < config.iterations:
             training.advance()
@@ -282,14 +287,7 @@ def test_replicas_exchange_as_often_as_adam_steps(scene: Scene) -> None:
             return sums_of_all(gathered)
 
         exchange.sums_of_all = counted  # type: ignore[method-assign]
-        training = Training(
-            scene,
-            config,
-            schedule_for(config),
-            device=CPU,
-            rasterizer=ReferenceRasterizer(),
-            exchange=exchange,
-        )
+        training = begun(scene, config, exchange)
         while training.step < config.iterations:
             training.advance()
         return told
@@ -303,7 +301,7 @@ def test_replicas_exchange_as_often_as_adam_steps(scene: Scene) -> None:
 def test_a_run_that_was_cut_ends_like_one_that_was_not(
     scene: Scene, tmp_path: Path, until: int
 ) -> None:
-    """After 8 steps no gradients wait; after 14 those of two views do, one of each rank."""
+    """After 9 views no gradients wait; after 14 those of two views do, one of each rank."""
     config = settings()
     whole = in_threads(2, lambda exchange: trained(scene, config, exchange))[0]
     cut = in_threads(2, lambda exchange: trained(scene, config, exchange, until=until))[0]

@@ -15,6 +15,8 @@ from splat_operator.decide import Action, CreateJob, CreateWarmUp, DeleteJob, Up
 
 from .builders import job, raw_training, training
 
+Call = Callable[[Actor], Awaitable[Any]]
+
 MANAGED, OF_TRAINING = "app.kubernetes.io/managed-by", "splatting.dev/training"
 JOBS = "/apis/batch/v1/namespaces/{namespace}/jobs"
 MANIFEST: dict[str, Any] = {
@@ -29,7 +31,6 @@ MANIFEST: dict[str, Any] = {
 
 
 MAKE = CreateJob(MANIFEST)
-Call = Callable[[Actor], Awaitable[Any]]
 
 
 class JobsOfServer:
@@ -72,17 +73,22 @@ class JobsOfServer:
         return web.json_response(self.jobs[request.match_info["name"]])
 
 
+def done_by_actor(application: web.Application, call: Call) -> Any:
+    """What a call of an actor's gives, whose API server is an application."""
+
+    async def run() -> Any:
+        async with TestServer(application) as serving, aiohttp.ClientSession() as session:
+            client = ApiClient(session, str(serving.make_url("/")))
+            return await call(Actor(client, "me", Definition(client)))
+
+    return asyncio.run(run())
+
+
 def make(server: JobsOfServer, action: Action = MAKE) -> list[dict[str, Any]]:
     """Let the actor make a Job; gives the Jobs that it showed."""
     shown: list[dict[str, Any]] = []
 
-    async def run() -> None:
-        async with TestServer(server.application()) as serving, aiohttp.ClientSession() as session:
-            client = ApiClient(session, str(serving.make_url("/")))
-            actor = Actor(client, "me", Definition(client))
-            await actor.act(action, shown.append)
-
-    asyncio.run(run())
+    done_by_actor(server.application(), lambda actor: actor.act(action, shown.append))
     return shown
 
 
@@ -130,14 +136,9 @@ def test_events_that_are_not_shown_keep_nothing_from_being_told() -> None:
     async def forbid(request: web.Request) -> web.Response:
         return web.json_response({"reason": "Forbidden", "message": "no list"}, status=403)
 
-    async def run() -> str:
-        application = web.Application()
-        application.router.add_get("/apis/events.k8s.io/v1/namespaces/gardens/events", forbid)
-        async with TestServer(application) as serving, aiohttp.ClientSession() as session:
-            client = ApiClient(session, str(serving.make_url("/")))
-            return await Actor(client, "me", Definition(client)).words_on(job(training()))
-
-    assert asyncio.run(run()) == ""
+    application = web.Application()
+    application.router.add_get("/apis/events.k8s.io/v1/namespaces/gardens/events", forbid)
+    assert done_by_actor(application, lambda actor: actor.words_on(job(training()))) == ""
 
 
 @pytest.mark.parametrize(("code", "told"), [(500, True), (422, True), (503, False), (429, False)])
@@ -149,16 +150,11 @@ def test_a_status_that_is_refused_is_told_and_one_that_has_to_wait_is_not(
     async def refuse(request: web.Request) -> web.Response:
         return web.json_response({"reason": "", "message": words}, status=code)
 
-    async def run() -> None:
-        application = web.Application()
-        path = "/apis/splatting.dev/v1alpha1/namespaces/gardens/splattrainings/garden/status"
-        application.router.add_patch(path, refuse)
-        async with TestServer(application) as serving, aiohttp.ClientSession() as session:
-            client = ApiClient(session, str(serving.make_url("/")))
-            with pytest.raises(ApiError):
-                await Actor(client, "me", Definition(client)).write_status(training(), {})
-
-    asyncio.run(run())
+    application = web.Application()
+    path = "/apis/splatting.dev/v1alpha1/namespaces/gardens/splattrainings/garden/status"
+    application.router.add_patch(path, refuse)
+    with pytest.raises(ApiError):
+        done_by_actor(application, lambda actor: actor.write_status(training(), {}))
     assert (words in caplog.text) == told
 
 
@@ -185,14 +181,12 @@ def conflicting(words: str, status: int = 409, **details: Any) -> Callable[[Call
         body = {"reason": "Conflict", "message": CANNOT + words, "details": details}
         return web.json_response(body, status=status)
 
-    async def run(call: Call) -> Any:
+    def run(call: Call) -> Any:
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", refuse)
-        async with TestServer(application) as serving, aiohttp.ClientSession() as session:
-            client = ApiClient(session, str(serving.make_url("/")))
-            return await call(Actor(client, "me", Definition(client)))
+        return done_by_actor(application, call)
 
-    return lambda call: asyncio.run(run(call))
+    return run
 
 
 CALLS: dict[str, Call] = {
@@ -296,14 +290,10 @@ NEWER = {"progress": {"iteration": 58}, "checkpoint": {"iteration": 50, "uri": "
 
 
 def report(server: StatusOfServer) -> None:
-    async def run() -> None:
-        async with TestServer(server.application()) as serving, aiohttp.ClientSession() as session:
-            client = ApiClient(session, str(serving.make_url("/")))
-            await Actor(client, "me", Definition(client)).write_report(
-                "gardens", "garden", training().uid, NEWER
-            )
-
-    asyncio.run(run())
+    done_by_actor(
+        server.application(),
+        lambda actor: actor.write_report("gardens", "garden", training().uid, NEWER),
+    )
 
 
 def test_a_checkpoint_that_the_operator_wrote_gives_way_to_a_newer_that_is_reported() -> None:
@@ -368,13 +358,9 @@ class TrainingThatChanges:
 
 
 def written(server: TrainingThatChanges, phase: str) -> Any:
-    async def run() -> Any:
-        async with TestServer(server.application()) as serving, aiohttp.ClientSession() as session:
-            client = ApiClient(session, str(serving.make_url("/")))
-            actor = Actor(client, "me", Definition(client))
-            return await actor.write_status(training(), {"phase": phase})
-
-    return asyncio.run(run())
+    return done_by_actor(
+        server.application(), lambda actor: actor.write_status(training(), {"phase": phase})
+    )
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
