@@ -176,8 +176,8 @@ __global__ void __launch_bounds__(32 * kWarps) draw(
     }
 }
 
-// What a warp writes down of a group of Gaussians.
-struct Notes {
+// What a warp writes down of a group of Gaussians; read four at once.
+struct alignas(16) Notes {
     int places[kGroup];                // in the list of ids
     float v_image[3][kPixels];
     float v_sigma[kGroup][kRow];       // the loss's gradient by sigma, at each pixel
@@ -188,7 +188,7 @@ template <bool kFeatures>
 struct FeatureNotes {};
 
 template <>
-struct FeatureNotes<true> {
+struct alignas(16) FeatureNotes<true> {
     float v[kMostFeatures][kPixels];
 };
 
