@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from splat_trainer.capture.load import load_scene
+from splat_trainer.capture.load import load_to_train
 from splat_trainer.capture.synthetic import make_synthetic_capture
 from splat_trainer.cli.commands import worker
 from splat_trainer.cli.commands.train_on_gpus import ranks_for
@@ -20,7 +20,6 @@ from splat_trainer.contract import ExitCode, Reason, ResultDocument, TrainConfig
 from splat_trainer.distributed.crew import Begin
 from splat_trainer.distributed.gpu_count import visible_gpus
 from splat_trainer.distributed.rank import PEER_LOST, Rank
-from splat_trainer.distributed.shared_scene import write_scene
 from splat_trainer.distributed.verdict import memory_kills
 from splat_trainer.optimize.schedule import schedule_for
 
@@ -42,7 +41,7 @@ def test_a_follower_leaves_word_of_why_it_failed(tmp_path: Path) -> None:
     make_synthetic_capture(tmp_path / "capture", views=3, size=32)
     config = TrainConfig(device="cpu")
     scene = os.memfd_create("scene")
-    write_scene(load_scene(tmp_path / "capture", config), scene)
+    load_to_train(tmp_path / "capture", config, scene)
     hears, says = Pipe(duplex=False)
     broken = tmp_path / "broken.pt"
     broken.write_bytes(b"nothing")

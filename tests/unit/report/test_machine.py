@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import time
 
 from splat_trainer.report.machine import (
@@ -16,6 +18,18 @@ def test_peak_memory_is_in_bytes() -> None:
     held = bytearray(64 << 20)
     assert peak_host_memory_bytes() > len(held)
     assert peak_host_memory_bytes() < 64 << 30
+
+
+def test_peak_memory_is_that_of_the_largest_process() -> None:
+    hold = "x = bytearray(b'x' * (300 << 20))"
+    program = (
+        "import subprocess, sys\n"
+        "from splat_trainer.report.machine import peak_host_memory_bytes\n"
+        f"subprocess.run([sys.executable, '-c', {hold!r}], check=True)\n"
+        "print(peak_host_memory_bytes())"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert int(told.stdout) > 300 << 20
 
 
 def test_the_machine_is_described() -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,9 @@ from splat_trainer.capture.memory import available_bytes
 from splat_trainer.capture.model import ColmapModel
 from splat_trainer.capture.normalize import normalizing_transform, scene_scale, transform_poses
 from splat_trainer.capture.pixels import read_photo, shrink, size_within
+from splat_trainer.capture.precision import check_capture_frame
 from splat_trainer.capture.scene import Scene, View
+from splat_trainer.capture.shared_scene import SceneFile
 from splat_trainer.capture.sources import Source, find_sources, mask_gap, read_all, stored_size
 from splat_trainer.capture.undistort import Undistorter, about_undistorted
 from splat_trainer.contract import Reason, TrainConfig, TrainerError
@@ -31,8 +33,15 @@ MIN_POINTS = 4
 """A Gaussian starts as large as the distance to its three nearest points."""
 
 
-def load_scene(folder: Path, config: TrainConfig) -> Scene:
-    """Read the capture in `folder`, undistort, shrink, normalise and split it."""
+Keep = Callable[[View], View]
+
+
+def load_scene(folder: Path, config: TrainConfig, keep: Keep | None = None) -> Scene:
+    """Read the capture in `folder`, undistort, shrink, normalise and split it.
+
+    Each view that is decoded goes through `keep`, from several threads, which may put its pixels
+    elsewhere.
+    """
     folders = find_folders(folder)
     model = read_model(folders.model)
     if len(model.points) < MIN_POINTS:
@@ -44,7 +53,7 @@ def load_scene(folder: Path, config: TrainConfig) -> Scene:
     if config.lens == "fit":
         model, lens = _with_lens(model)
     sources = _sources(model, folders, config.allow_missing_images)
-    views, undecodable = _read_views(sources, config)
+    views, undecodable = _read_views(sources, config, keep)
     poses = np.stack([view.camtoworld for view in views])
     similarity = normalizing_transform(poses, model.points.xyz)
     poses = transform_poses(poses, similarity)
@@ -65,6 +74,18 @@ def load_scene(folder: Path, config: TrainConfig) -> Scene:
         lens=lens,
         missing_images=len(model.images) - len(sources) + undecodable,
     )
+
+
+def load_to_train(folder: Path, config: TrainConfig, descriptor: int) -> None:
+    """Read a capture into an empty file, from where `read_scene` takes it.
+
+    One that its splat could not be written for is refused, too.
+    """
+    file = SceneFile(descriptor)
+    scene = load_scene(folder, config, file.keep)
+    if config.frame == "capture":
+        check_capture_frame(scene)
+    file.write(scene)
 
 
 def split_views(
@@ -127,16 +148,23 @@ def check_memory(sizes: Sequence[tuple[int, int]], max_side: int | None, free: i
     )
 
 
-def _read_views(sources: Sequence[Source], config: TrainConfig) -> tuple[list[View], int]:
+def _read_views(
+    sources: Sequence[Source], config: TrainConfig, keep: Keep | None
+) -> tuple[list[View], int]:
     """The views of the sources, and how many of these are left out since they are undecodable."""
     sizes = [stored_size(source) for source in sources]
     undistorted = _undistorted(sources, sizes)
     check_memory(undistorted, config.max_side, available_bytes())
     undistort = Undistorter()
+
+    def read(source: Source) -> View:
+        view = _read_view(source, undistort, config.max_side)
+        return keep(view) if keep else view
+
     views, failures = read_all(
         sources,
         [max(both, key=math.prod) for both in zip(sizes, undistorted, strict=True)],
-        lambda source: _read_view(source, undistort, config.max_side),
+        read,
     )
     forgiven = [one for one in failures if isinstance(one, UndecodableError)]
     if config.allow_missing_images and views and forgiven:

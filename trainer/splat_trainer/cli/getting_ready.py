@@ -1,7 +1,8 @@
 """What takes seconds and needs no capture, done in a thread while the capture is fetched and read.
 
-So the main thread imports nothing that imports PyTorch before it has read the capture: it would
-wait for this thread's imports. (tests/unit/cli/test_getting_ready.py holds it to that.)
+So the main thread imports nothing that imports PyTorch before it has the capture: it would wait
+for this thread's imports. (tests/unit/cli/test_getting_ready.py holds it to that.) It reads none
+itself either, for the same lock's sake: capture_reader.py.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 _SWITCH_SECONDS = 0.0005
 """After how long a thread gives up Python's lock to another that waits; Python's own is 5 ms.
-Beside a thread that only computes, 16 threads that leave the lock for 8 ms at a time, as decoding
-does, were done in 1.5 s with 5 ms, in 1.0 with this, alone in 0.9."""
+Beside a thread that only computes, 16 threads that leave the lock for 8 ms at a time, as downloads
+do, were done in 1.5 s with 5 ms, in 1.0 with this, alone in 0.9."""
 
 
 class GettingReady:

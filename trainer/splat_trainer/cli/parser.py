@@ -43,8 +43,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_config(commands)
     _add_doctor(commands)
     _add_kernels(commands)
-    # Started by train --gpus, and so not in the help.
+    # Started by train, and so not in the help.
     _add_rank(commands.add_parser("worker"), required=True)
+    reader = commands.add_parser("reader")
+    for number in ("--scene", "--pipe", "--parent"):
+        reader.add_argument(number, type=int, required=True)
     return parser
 
 

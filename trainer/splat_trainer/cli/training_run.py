@@ -3,9 +3,8 @@
 import logging
 from pathlib import Path
 
-from splat_trainer.capture.load import load_scene
-from splat_trainer.capture.precision import check_capture_frame
 from splat_trainer.capture.scene import Scene
+from splat_trainer.cli.capture_reader import CaptureReader
 from splat_trainer.cli.checkpoint_mirror import CheckpointMirror
 from splat_trainer.cli.checkpoints import Checkpoints
 from splat_trainer.cli.finished_run import metrics_of, report_of, summary_of
@@ -45,6 +44,7 @@ class TrainingRun:
         config: TrainConfig,
         *,
         getting_ready: GettingReady,
+        reader: CaptureReader,
         output: Output,
         checkpoints: Checkpoints,
         workspace: Workspace,
@@ -59,6 +59,7 @@ class TrainingRun:
         self._record = invocation.record
         self._config = config
         self._getting_ready = getting_ready
+        self._reader = reader
         self._output = output
         self._checkpoints = checkpoints
         self._workspace = workspace
@@ -111,11 +112,7 @@ class TrainingRun:
         self._getting_ready.check_device()
         self._reporters.stage(Stage.LOADING)
         with self._watch("load"):
-            scene = load_scene(folder, self._config)
-            if self._config.frame == "capture":
-                check_capture_frame(scene)
-            if self._crew:
-                scene = self._crew.share(scene)
+            scene = self._reader.read(folder, self._config)
         logger.info(
             "%s: %d views to train on, %d held out, %s points",
             self._data,

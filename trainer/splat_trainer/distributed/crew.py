@@ -9,16 +9,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from splat_trainer.capture.scene import Scene
 from splat_trainer.contract import Reason, ResultDocument, TrainConfig, TrainerError
 from splat_trainer.distributed import leash
 from splat_trainer.distributed.exchange import Exchange, PeerLost
 from splat_trainer.distributed.rank import Rank, failure_told, leader_is_ending
-from splat_trainer.distributed.shared_scene import read_scene, write_scene
 from splat_trainer.optimize.schedule import Schedule
 
 if TYPE_CHECKING:
     import torch
+
+    from splat_trainer.capture.scene import Scene
 
 _WORD_SECONDS = 5.0
 """How long rank 0 waits for word of why another is gone."""
@@ -58,11 +58,6 @@ class Leader:
     def size(self) -> int:
         """See `Crew`."""
         return self._rank.size
-
-    def share(self, scene: Scene) -> Scene:
-        """Put a scene where all ranks have it; the one that is given back lies there."""
-        write_scene(scene, self._rank.scene)
-        return read_scene(self._rank.scene)
 
     def assemble(self, begin: Begin, device: torch.device) -> Exchange:
         """See `Crew`."""
@@ -113,6 +108,8 @@ class Follower:
             raise PeerLost("rank 0 ended before the first step") from error
         if not isinstance(begin, Begin):
             raise PeerLost(f"rank 0 said {begin!r}")
+        from splat_trainer.capture.shared_scene import read_scene  # noqa: PLC0415 - as above
+
         return begin, read_scene(self._rank.scene)
 
     def assemble(self, begin: Begin, device: torch.device) -> Exchange:

@@ -10,14 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from splat_trainer.contract import Outcome, ResultDocument, TrainerError, environment
+from splat_trainer.distributed.child import stop_signals_blocked
 from splat_trainer.distributed.rank import Rank, failure_told, leader_is_ending
 from splat_trainer.distributed.verdict import failure_of, lost_without_a_word, memory_kills
 
@@ -167,7 +167,7 @@ def _start(program: Program, rank: Rank) -> subprocess.Popen[bytes]:
     environ = dict(program.environ)
     if rank.rank:
         environ.pop(environment.RESULT_PATH, None)  # how the run ends is rank 0's to tell
-    with _blocked_signals():
+    with stop_signals_blocked():
         return subprocess.Popen(
             [*command, "--rank", rank.to_json()],
             stdin=subprocess.DEVNULL,
@@ -177,13 +177,3 @@ def _start(program: Program, rank: Rank) -> subprocess.Popen[bytes]:
             pass_fds=(rank.scene, *rank.pipes),
             start_new_session=True,  # Ctrl-C is for this process alone, which passes it on
         )
-
-
-@contextmanager
-def _blocked_signals() -> Iterator[None]:
-    """What is started inside hears of these once it can say how it ends, and not before."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,17 +1,14 @@
 """What one of several processes that train one scene knows of itself."""
 
-import ctypes
 import json
-import os
-import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Self
 
+from splat_trainer.distributed.child import die_with
+
 PEER_LOST = 75
 """A rank's exit code where it ended only because another did, as sysexits.h's EX_TEMPFAIL."""
-
-_PR_SET_PDEATHSIG = 1  # prctl(2): a signal to this process when its parent dies
 
 
 @dataclass(frozen=True)
@@ -53,9 +50,7 @@ class Rank:
 
     def die_with_parent(self) -> None:
         """Have the kernel kill this process, whatever it does, once `parent` is gone."""
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != self.parent:  # it died before this process could be bound to it
-            os.kill(os.getpid(), signal.SIGKILL)
+        die_with(self.parent)
 
 
 def failure_told(folder: Path) -> Path:

@@ -25,6 +25,11 @@ def failure_of(rank: Rank, code: int, *, killed_for_memory: bool) -> TrainerErro
         return TrainerError(report.reason, f"{report.message} ({who})")
     if code == PEER_LOST:
         return None
+    return why_ended(who, code, killed_for_memory=killed_for_memory)
+
+
+def why_ended(who: str, code: int, *, killed_for_memory: bool) -> TrainerError:
+    """Say what ended a process that has left no word, of which `who` says what it is."""
     if code == -signal.SIGKILL and killed_for_memory:
         return TrainerError(
             Reason.OUT_OF_MEMORY,
@@ -34,8 +39,7 @@ def failure_of(rank: Rank, code: int, *, killed_for_memory: bool) -> TrainerErro
     how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
     return TrainerError(
         Reason.INTERNAL_ERROR,
-        f"the process of {who} was ended {how} and could not say why: its last words, if any, "
-        "are in the log",
+        f"{who} was ended {how} and could not say why: its last words, if any, are in the log",
     )
 
 

@@ -60,8 +60,9 @@ def trainer_version() -> str:
 
 
 def peak_host_memory_bytes() -> int:
-    """The most memory that this process ever held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # KiB, getrusage(2)
+    """The most memory that this process ever held, or one that it started and that has ended."""
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(who).ru_maxrss for who in whose) * 1024  # KiB, getrusage(2)
 
 
 def process_started() -> float:

@@ -2,15 +2,16 @@
 
 import logging
 
+from splat_trainer.cli.capture_reader import CaptureReader
 from splat_trainer.cli.checkpoints import checkpoints_of, open_checkpoint_place
 from splat_trainer.cli.getting_ready import GettingReady
 from splat_trainer.cli.interruption import Interruption
 from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.outputs import send_result_to
 from splat_trainer.cli.progress.choose import open_reporters
-from splat_trainer.cli.training_run import TrainingRun
 from splat_trainer.cli.workspace import open_workspace
 from splat_trainer.contract import ExitCode, ProgressDocument, Stage
+from splat_trainer.distributed.rank import Rank
 from splat_trainer.storage import open_output
 
 logger = logging.getLogger(__name__)
@@ -33,8 +34,13 @@ def run(invocation: Invocation) -> ExitCode:
         iterations=config.iterations,
     )
     getting_ready = GettingReady(config)
+    rank: Rank | None = arguments.rank
+    reader = CaptureReader(verbose=arguments.verbose, scene=rank.scene if rank else None)
     try:
         getting_ready.start()  # no sooner: for a moment it takes standard output, which they hold
+        # Not above: it wants numpy, which takes a tenth of what PyTorch then still has to import.
+        from splat_trainer.cli.training_run import TrainingRun  # noqa: PLC0415
+
         output = open_output(arguments.output, endpoint=arguments.endpoint_url)
         invocation.record.send_to(send_result_to(output))
         elsewhere = open_checkpoint_place(arguments.checkpoints, arguments.endpoint_url)
@@ -44,6 +50,7 @@ def run(invocation: Invocation) -> ExitCode:
                 invocation,
                 config,
                 getting_ready=getting_ready,
+                reader=reader,
                 output=output,
                 checkpoints=checkpoints,
                 workspace=workspace,
@@ -51,6 +58,7 @@ def run(invocation: Invocation) -> ExitCode:
             )
             result = run.result()
     finally:
+        reader.close()
         reporters.close()
     invocation.record.tell(result)
     logger.info("%s: %s", arguments.output, result.message)

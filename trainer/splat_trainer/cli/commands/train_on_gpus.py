@@ -5,7 +5,6 @@ This process does not train and never imports torch; the reason is in distribute
 
 import contextlib
 import importlib
-import sys
 import tempfile
 from pathlib import Path
 from typing import Literal
@@ -16,6 +15,7 @@ from splat_trainer.cli.outputs import send_result_to
 from splat_trainer.cli.workspace import open_scratch
 from splat_trainer.contract import Reason, TrainerError
 from splat_trainer.contract.config import Device
+from splat_trainer.distributed.child import OURSELVES
 from splat_trainer.distributed.gpu_count import visible_gpus
 from splat_trainer.distributed.processes import Program, RankProcesses
 from splat_trainer.kernels.places import private_folder
@@ -74,10 +74,8 @@ def _program(
     if private_folder(environ).parent == Path(tempfile.gettempdir()):
         # There is no home: ranks would not find in it what one of them compiles for all.
         environ["XDG_CACHE_HOME"] = str(temporary)
-    # -P: nothing is imported from whatever folder the user stands in.
-    this = [sys.executable, "-P", "-m", "splat_trainer.cli"]
     verbose = ["--verbose"] if invocation.arguments.verbose else []
-    return Program([*this, *invocation.argv], [*this, *verbose, "worker"], environ)
+    return Program([*OURSELVES, *invocation.argv], [*OURSELVES, *verbose, "worker"], environ)
 
 
 def _tell_output_too(invocation: Invocation) -> None:

@@ -1,11 +1,11 @@
 """`splat-trainer worker`: one of the processes that train with rank 0; nobody calls it by hand."""
 
 import logging
-import signal
 
 from splat_trainer.cli.failures import explain
 from splat_trainer.cli.invocation import Invocation
 from splat_trainer.cli.result import write_atomically
+from splat_trainer.distributed.child import leave_stopping_to_parent
 from splat_trainer.distributed.crew import Follower
 from splat_trainer.distributed.exchange import PeerLost
 from splat_trainer.distributed.rank import PEER_LOST, Rank
@@ -20,9 +20,7 @@ def run(invocation: Invocation) -> int:
     Why it failed is left for whoever started it, who tells it once for all ranks.
     """
     rank: Rank = invocation.arguments.rank
-    # When to stop is rank 0's to say, also where a signal went to all processes at once.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_stopping_to_parent()
     _log_as(rank, invocation.arguments.verbose)
     try:
         follow(Follower(rank), rank)

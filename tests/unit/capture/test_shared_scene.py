@@ -1,11 +1,13 @@
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from splat_trainer.capture.scene import Scene, View
-from splat_trainer.distributed.shared_scene import read_scene, write_scene
+from splat_trainer.capture.shared_scene import SceneFile, read_scene
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def scene(views: int, points: int) -> Scene:
 @pytest.mark.parametrize(("views", "points"), [(0, 0), (1, 7), (4, 1001)])
 def test_a_scene_comes_out_as_it_went_in(descriptor: int, views: int, points: int) -> None:
     before = scene(views, points)
-    write_scene(before, descriptor)
+    SceneFile(descriptor).write(before)
     after = read_scene(descriptor)
     assert after.scene_scale == before.scene_scale
     for name in ("points", "points_rgb", "normalized_from_capture"):
@@ -56,8 +58,30 @@ def test_a_scene_comes_out_as_it_went_in(descriptor: int, views: int, points: in
             assert np.array_equal(one.mask, other.mask)
 
 
+def test_pixels_that_are_put_there_as_they_are_decoded_are_written_once(descriptor: int) -> None:
+    def large(number: int) -> View:
+        image = np.full((400, 300, 3), number, np.uint8)[:, ::-1]  # not one after the other
+        mask = image[..., 0] > 3 if number % 2 else None
+        return View(f"{number}.jpg", np.eye(4), np.eye(3), image, mask)
+
+    file = SceneFile(descriptor)
+    before = [large(number) for number in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        kept = list(pool.map(file.keep, before))
+    written = os.fstat(descriptor).st_size
+    assert 8 * 400 * 300 * 3 < written < 8 * 400 * 300 * 4
+    file.write(replace(scene(0, 10), train_views=tuple(kept[1:]), test_views=(kept[0],)))
+    assert os.fstat(descriptor).st_size < written + 200_000
+    after = read_scene(descriptor)
+    for one, other in zip(before, (*after.test_views, *after.train_views), strict=True):
+        assert np.array_equal(one.image, other.image)
+        assert (one.mask is None) == (other.mask is None)
+        if one.mask is not None and other.mask is not None:
+            assert np.array_equal(one.mask, other.mask)
+
+
 def test_who_writes_to_it_writes_for_himself(descriptor: int) -> None:
-    write_scene(scene(2, 10), descriptor)
+    SceneFile(descriptor).write(scene(2, 10))
     mine, yours = read_scene(descriptor), read_scene(descriptor)
     mine.train_views[0].image[:] = 0
     assert np.array_equal(yours.train_views[0].image, scene(2, 10).train_views[0].image)
