@@ -29,6 +29,8 @@ _LIST_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=SERVER_TIMEOUT + 30, sock_connect=10)
 _RECONNECT_SECONDS = 0.1
 _FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
+_SHORT_SECONDS = 1.0
+"""A watch that ends sooner and has brought nothing is no watch (client-go's reflector, too)."""
 _SAY_AGAIN_SECONDS = 600.0
 """So long the same words about a stream are not repeated."""
 _SAID_BYTES = 300
@@ -40,6 +42,10 @@ Take = Callable[[Raw, bool], None]
 
 class _RefusedError(Exception):
     """The API server did not give what was asked for."""
+
+
+class _EmptyError(_RefusedError):
+    """A watch ended as soon as it began; usual where the API server restarts."""
 
 
 class _LostError(Exception):
@@ -79,7 +85,8 @@ class Stream:
             except _FAILURES as error:
                 if isinstance(error, _LostError):
                     self._version = ""
-                if not isinstance(error, _ExpiredError) or self._backoff > _FIRST_BACKOFF:
+                usual = isinstance(error, _ExpiredError | _EmptyError)
+                if not usual or self._backoff > _FIRST_BACKOFF:
                     self._say(f"{type(error).__name__}: {error}")
                 await asyncio.sleep(self._backoff * random.uniform(0.5, 1.0))  # noqa: S311
                 self._backoff = min(LONGEST_BACKOFF, 2 * self._backoff)
@@ -112,6 +119,7 @@ class Stream:
 
     async def _watch(self) -> None:
         """Take in what happens until the server ends the watch."""
+        began, version = time.monotonic(), self._version
         query = {
             **self._query,
             "watch": "true",
@@ -129,6 +137,8 @@ class Stream:
                 self._backoff = _FIRST_BACKOFF
                 if kind != "BOOKMARK":
                     self._take(raw, kind == "DELETED")
+        if self._version == version and time.monotonic() - began < _SHORT_SECONDS:
+            raise _EmptyError("watches end at once and bring nothing")
 
 
 def _event(line: bytes) -> tuple[str, Raw]:

@@ -189,6 +189,22 @@ def test_pauses_between_lists_that_expire_grow(monkeypatch: pytest.MonkeyPatch) 
     assert noted == [0.001, 0.002, 0.004]
 
 
+def test_watches_that_end_at_once_are_asked_for_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    noted = pauses(monkeypatch)
+    api = Api()
+    brings = an_event("ADDED", "a", 11)
+    api.watches = [[], [], [], [brings], [], [an_event("ADDED", "b", 12)]]
+    with caplog.at_level(logging.WARNING):
+        follow(api, lambda seen: len(seen) == 2)
+    assert noted == [0.001, 0.002, 0.004, 0.001]
+    (record,) = caplog.records
+    assert "watches end at once and bring nothing" in record.getMessage()
+    versions = [one.get("resourceVersion") for one in api.asked]
+    assert versions[:7] == [None, *["10"] * 4, "11", "11"]
+
+
 @pytest.mark.parametrize(
     "line",
     [

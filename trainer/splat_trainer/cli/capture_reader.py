@@ -58,16 +58,17 @@ class CaptureReader:
         Raises:
             TrainerError: InvalidCapture and the like, or what ended the process.
         """
-        # Not above: they import numpy, which is not waited for before PyTorch is begun with.
-        from splat_trainer.capture.load import load_to_train  # noqa: PLC0415
-        from splat_trainer.capture.shared_scene import read_scene  # noqa: PLC0415
-
         if self._child is None:
+            from splat_trainer.capture.load import load_to_train  # noqa: PLC0415 - for this alone
+
             load_to_train(folder, config, self._scene)
         else:
             ended = self._ask(self._child, Task(folder, config))
             if ended.reason is not None:
                 raise TrainerError(ended.reason, ended.message)
+        # Not above: it imports numpy, which is not waited for before PyTorch is begun with.
+        from splat_trainer.capture.shared_scene import read_scene  # noqa: PLC0415
+
         scene = read_scene(self._scene)
         self.close()
         return scene
