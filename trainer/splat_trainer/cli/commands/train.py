@@ -37,10 +37,10 @@ def run(invocation: Invocation) -> ExitCode:
     rank: Rank | None = arguments.rank
     reader = CaptureReader(verbose=arguments.verbose, scene=rank.scene if rank else None)
     try:
-        getting_ready.start()  # no sooner: for a moment it takes standard output, which they hold
-        # Not above: it wants numpy, which takes a tenth of what PyTorch then still has to import.
+        # Not above: the reader has as much to import as this has, and does so beside it.
         from splat_trainer.cli.training_run import TrainingRun  # noqa: PLC0415
 
+        getting_ready.start()  # no sooner: for a moment it takes standard output, which they hold
         output = open_output(arguments.output, endpoint=arguments.endpoint_url)
         invocation.record.send_to(send_result_to(output))
         elsewhere = open_checkpoint_place(arguments.checkpoints, arguments.endpoint_url)
