@@ -1,4 +1,5 @@
 import os
+import resource
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -8,6 +9,13 @@ import pytest
 
 from splat_trainer.capture.scene import Scene, View
 from splat_trainer.capture.shared_scene import SceneFile, read_scene
+
+IMAGE = np.zeros((8, 8, 3), np.uint8)
+
+
+def memory_taken(descriptor: int) -> int:
+    """Of an anonymous file, whose size may be more (stat(2), in blocks of 512 bytes)."""
+    return os.fstat(descriptor).st_blocks * 512
 
 
 @pytest.fixture
@@ -68,9 +76,10 @@ def test_pixels_that_are_put_there_as_they_are_decoded_are_written_once(descript
     before = [large(number) for number in range(8)]
     with ThreadPoolExecutor(4) as pool:
         kept = list(pool.map(file.keep, before))
-    written = os.fstat(descriptor).st_size
+    written = memory_taken(descriptor)
     assert 8 * 400 * 300 * 3 < written < 8 * 400 * 300 * 4
     file.write(replace(scene(0, 10), train_views=tuple(kept[1:]), test_views=(kept[0],)))
+    assert memory_taken(descriptor) < written + 200_000
     assert os.fstat(descriptor).st_size < written + 200_000
     after = read_scene(descriptor)
     for one, other in zip(before, (*after.test_views, *after.train_views), strict=True):
@@ -78,6 +87,33 @@ def test_pixels_that_are_put_there_as_they_are_decoded_are_written_once(descript
         assert (one.mask is None) == (other.mask is None)
         if one.mask is not None and other.mask is not None:
             assert np.array_equal(one.mask, other.mask)
+
+
+def test_a_capture_has_more_photos_than_a_process_may_have_open_files(descriptor: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    file = SceneFile(descriptor)
+    views = [View(f"{number}", np.eye(4), np.eye(3), IMAGE + number) for number in range(200)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptor + 50, hard))
+    try:
+        kept = [file.keep(view) for view in views]
+        file.write(replace(scene(0, 10), train_views=tuple(kept)))
+        after = read_scene(descriptor)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for one, other in zip(views, after.train_views, strict=True):
+        assert np.array_equal(one.image, other.image)
+
+
+def test_photos_of_any_size_find_their_place(descriptor: int) -> None:
+    file = SceneFile(descriptor, least=1 << 14)
+    sides = (5, 400, 3, 90, 91, 600, 2, 2, 70)
+    images = [np.full((side, side, 3), side % 256, np.uint8) for side in sides]
+    kept = [file.keep(View("", np.eye(4), np.eye(3), image)) for image in images]
+    file.write(replace(scene(1, 1_000), test_views=tuple(kept)))
+    after = read_scene(descriptor)
+    for image, view in zip(images, after.test_views, strict=True):
+        assert np.array_equal(image, view.image)
+    assert np.array_equal(after.points, scene(1, 1_000).points)
 
 
 def test_who_writes_to_it_writes_for_himself(descriptor: int) -> None:

@@ -21,19 +21,28 @@ from splat_trainer.capture.scene import Scene, View
 _HEAD = struct.Struct("=QQ")
 """Where the pickled scene is, and how long."""
 
-_ALIGNMENT = mmap.ALLOCATIONGRANULARITY
+_ALIGNMENT = 64
+_LEAST_BYTES = 64 << 20
 
 Kind = TypeVar("Kind", bound=np.generic)
 
 
 class SceneFile:
-    """An empty file that a scene is put into: the pixels as they are decoded, then the rest."""
+    """An empty file that a scene is put into: the pixels as they are decoded, then the rest.
 
-    def __init__(self, descriptor: int) -> None:
+    It grows by pieces that are mapped, each as large as all before it, the first of `least` bytes:
+    each holds a descriptor open (mmap in Python), so it must not be one for each photo. What is
+    not written to takes no memory.
+    """
+
+    def __init__(self, descriptor: int, *, least: int = _LEAST_BYTES) -> None:
         self._descriptor = descriptor
-        self._end = _HEAD.size
         self._lock = threading.Lock()
-        self._places: dict[int, int] = {}
+        self._places: dict[int, int] = {}  # in the file, by address
+        self._pieces: list[mmap.mmap] = []  # all of them: else an address may come again
+        self._begin = 0
+        self._grow(least)
+        self._used = _HEAD.size
 
     def keep(self, view: View) -> View:
         """Give the same view with its pixels in the file, so that those it has can go.
@@ -48,33 +57,36 @@ class SceneFile:
         places: list[tuple[int, int]] = []
 
         def put(buffer: pickle.PickleBuffer) -> None:
-            raw = buffer.raw()
-            there = self._places.get(_address(raw)) if raw.nbytes else 0
-            places.append((self._append(raw) if there is None else there, raw.nbytes))
+            raw = np.frombuffer(buffer.raw(), np.uint8)
+            if raw.nbytes and raw.ctypes.data not in self._places:
+                raw = self._kept(raw)
+            places.append((self._places[raw.ctypes.data] if raw.nbytes else 0, raw.nbytes))
 
         body = pickle.dumps(scene, protocol=5, buffer_callback=put)
-        head = memoryview(pickle.dumps((body, places)))
-        os.pwrite(self._descriptor, _HEAD.pack(self._append(head), head.nbytes), 0)
+        head = self._kept(np.frombuffer(pickle.dumps((body, places)), np.uint8))
+        place = self._places[head.ctypes.data]
+        os.pwrite(self._descriptor, _HEAD.pack(place, head.nbytes), 0)
+        os.ftruncate(self._descriptor, self._begin + self._used)
 
     def _kept(self, array: NDArray[Kind]) -> NDArray[Kind]:
-        array = np.ascontiguousarray(array)
-        place = self._append(array.data.cast("B"))
-        memory = mmap.mmap(self._descriptor, array.nbytes, access=mmap.ACCESS_READ, offset=place)
-        kept = np.frombuffer(memory, array.dtype).reshape(array.shape)
+        """Copy an array that is not empty to where nothing is yet."""
         with self._lock:
-            self._places[_address(memory)] = place
+            at = -(-self._used // _ALIGNMENT) * _ALIGNMENT
+            if at + array.nbytes > len(self._pieces[-1]):
+                self._begin += len(self._pieces[-1])
+                self._grow(max(self._begin, array.nbytes))
+                at = 0
+            self._used = at + array.nbytes
+            kept = np.frombuffer(self._pieces[-1], array.dtype, array.size, at)
+            kept = kept.reshape(array.shape)
+            self._places[kept.ctypes.data] = self._begin + at
+        kept[...] = array
         return kept
 
-    def _append(self, buffer: memoryview) -> int:
-        """Write where nothing is yet, and give the place."""
-        with self._lock:
-            place = -(-self._end // _ALIGNMENT) * _ALIGNMENT
-            self._end = place + buffer.nbytes
-        at = place
-        while buffer.nbytes:  # at most 2 GiB go at once
-            written = os.pwrite(self._descriptor, buffer, at)
-            buffer, at = buffer[written:], at + written
-        return place
+    def _grow(self, least: int) -> None:
+        size = -(-least // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
+        os.ftruncate(self._descriptor, self._begin + size)
+        self._pieces.append(mmap.mmap(self._descriptor, size, offset=self._begin))
 
 
 def read_scene(descriptor: int) -> Scene:
@@ -87,7 +99,3 @@ def read_scene(descriptor: int) -> Scene:
     buffers = [memory[place : place + nbytes] for place, nbytes in places]
     scene: Scene = pickle.loads(body, buffers=buffers)  # noqa: S301
     return scene
-
-
-def _address(memory: memoryview | mmap.mmap) -> int:
-    return np.frombuffer(memory, np.uint8).ctypes.data
