@@ -45,8 +45,9 @@ for degree in range(4):
     for count in (1, 16, 100_001):
         gathered.check_fused(gathered.gather_for(cuda), "cuda", count=count, degree=degree)
 peers.meet_if_kernels_work(2, cuda)
-for ranks in (2, 4, 8):
-    for count in (1, 16, 100_001):
+for count in (1, 16, 100_001):
+    gathered.check_fused(gathered.gather_for(cuda), "cuda", count=count, narrow=True)
+    for ranks in (2, 4, 8):
         fused = scattered.scattered_step_for(cuda)
         scattered.check_fused(fused, "cuda", ranks=ranks, count=count)
 for bits in (15, 16, 20, 31, 32):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from splat_trainer.gaussians.gaussians import Gaussians
+from splat_trainer.kernels.ensure import ensure_kernels
 from splat_trainer.kernels.self_check import agree, checked_kernels
 from splat_trainer.optimize import adam_step, gathered, scattered
 from splat_trainer.optimize.adam_step import RATES, adam_step_for, step_all
@@ -27,6 +28,12 @@ NAMES = {
     *("fused image loss", "tile lists", "sorting"),
     *("projection", "blending", "lists of a fixed size", "CUDA graph of a step"),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def gsplats_kernels() -> None:
+    """Loaded: our own in CUDA come with them, whichever of these tests is the first."""
+    ensure_kernels()
 
 
 def test_all_of_them_are_in_use_here() -> None:
@@ -66,7 +73,8 @@ def test_a_fused_step_by_what_ranks_have_is_a_plain_one(
 ) -> None:
     fused = scattered.scattered_step_for(CUDA)
     assert fused is not None
-    scattered.check_fused(fused, "cuda", ranks=ranks, count=count, degree=degree)
+    for narrow in (False, True):
+        scattered.check_fused(fused, "cuda", ranks=ranks, count=count, degree=degree, narrow=narrow)
 
 
 @pytest.mark.parametrize("count", [1, 2, 1000, 3_000_001])
@@ -80,7 +88,8 @@ def test_our_own_sort_is_pytorchs(count: int) -> None:
 def test_fused_sums_of_views_are_plain_ones(count: int, degree: int) -> None:
     fused = gathered.gather_for(CUDA)
     assert fused is not gathered.gather
-    gathered.check_fused(fused, "cuda", count=count, degree=degree)
+    for narrow in (False, True):
+        gathered.check_fused(fused, "cuda", count=count, degree=degree, narrow=narrow)
 
 
 def test_many_fused_steps_are_pytorchs_adam() -> None:

@@ -10,9 +10,16 @@ from unittest.mock import patch
 import pytest
 import torch
 
+from splat_trainer.distributed.exchange import Alone, Exchange
 from splat_trainer.distributed.rank import Rank
 from splat_trainer.distributed.replicas import Replicas, join
-from splat_trainer.optimize.gathered import Gathered, floats_for, gather_for, gradient_shapes
+from splat_trainer.optimize.gathered import (
+    Gathered,
+    floats_for,
+    gather,
+    gather_for,
+    gradient_shapes,
+)
 from tests.unit.distributed.test_replicas import NoLeash
 
 
@@ -23,7 +30,7 @@ def exchange(
     os.environ.update({"NCCL_HOSTID": f"rank-{number}"} if gpus == 1 else {}, **environ)
     device = torch.device("cuda", number % gpus)
     torch.cuda.set_device(device)
-    gather = gather_for(device)
+    gather_here = gather_for(device)
     with patch.object(Rank, "gpu", device.index):
         join(Rank(number, 2, "cuda", folder, 0, (), os.getppid()))
     replicas = Replicas(number, 2, device, NoLeash())
@@ -32,20 +39,29 @@ def exchange(
         shapes = gradient_shapes(count, degree)
         for _ in range(3):
             looks = [look(shapes, seed, device) for seed in range(4)]
-            gathered = Gathered(replicas.memory(floats_for(shapes), 0), shapes)
+            gathered = memory_for(shapes, replicas)
             for first, (gradients, rows) in zip((True, False), looks[number::2], strict=True):
-                gather(gathered, gradients, rows, first=first)
+                gather_here(gathered, gradients, rows, first=first)
             with replicas.sums_of_all(gathered) as sums:
                 total = sums.whole()
-            for index, found in enumerate([*total.gradients, total.times_seen]):
-                right = torch.zeros_like(found)
-                for gradients, rows in looks:
-                    one = [*gradients, torch.ones_like(rows, dtype=torch.float32)][index]
-                    right += one * rows.view(-1, *[1] * (one.dim() - 1))
+            both = [memory_for(shapes, Alone(device), narrow=replicas.narrow) for _ in range(2)]
+            for rank, one in enumerate(both):
+                for first, (gradients, rows) in zip((True, False), looks[rank::2], strict=True):
+                    gather(one, gradients, rows, first=first)
+            for found, *parts in zip(total.parts, *(one.parts for one in both), strict=True):
+                right = parts[0].float() + parts[1].float()
                 told["off"].append(float((found - right).abs().max()))
     says.send(told)
     torch.distributed.barrier()
     os._exit(0)
+
+
+def memory_for(
+    shapes: list[torch.Size], exchange: Exchange, *, narrow: bool | None = None
+) -> Gathered:
+    narrow = exchange.narrow if narrow is None else narrow
+    memory = exchange.memory(floats_for(shapes, narrow=narrow), 0)
+    return Gathered(memory, shapes, narrow=narrow)
 
 
 def look(

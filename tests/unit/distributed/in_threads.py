@@ -12,7 +12,7 @@ from torch import Tensor
 from splat_trainer.distributed.exchange import Exchange, PeerLost
 from splat_trainer.distributed.replicas import fingerprint
 from splat_trainer.gaussians.gaussians import Gaussians
-from splat_trainer.optimize.gathered import Gathered
+from splat_trainer.optimize.gathered import Gathered, floats_for
 
 Result = TypeVar("Result")
 
@@ -26,10 +26,11 @@ class _Shared:
 class InThreads:
     """See `Exchange`; sums are made in the order of the ranks, so that all get the same bits."""
 
-    def __init__(self, shared: _Shared, rank: int, size: int) -> None:
+    def __init__(self, shared: _Shared, rank: int, size: int, *, narrow: bool) -> None:
         self._shared = shared
         self.rank = rank
         self.size = size
+        self.narrow = narrow
 
     def _all(self, own: Sequence[Tensor]) -> list[list[Tensor]]:
         try:
@@ -46,10 +47,12 @@ class InThreads:
 
     @contextmanager
     def sums_of_all(self, gathered: Gathered) -> Iterator[Gathered]:
-        total = Gathered(torch.empty_like(gathered.flat), gathered.shapes)
-        everything = self._all([gathered.flat])
+        shapes = gathered.shapes
+        total = Gathered(torch.empty(floats_for(shapes)), shapes)
+        everything = self._all(gathered.parts)
         with torch.no_grad():
-            total.flat.copy_(torch.stack([one[0] for one in everything]).sum(0))
+            for part, parts in zip(total.parts, zip(*everything, strict=True), strict=True):
+                part.copy_(torch.stack([one.float() for one in parts]).sum(0))
         yield total
 
     @torch.no_grad()
@@ -74,12 +77,17 @@ class InThreads:
         self._shared.barrier.abort()
 
 
-def in_threads(size: int, work: Callable[[Exchange], Result]) -> list[Result]:
-    """Do the same work as each of `size` ranks, and give all results."""
+def in_threads(
+    size: int, work: Callable[[Exchange], Result], *, narrow: bool = False
+) -> list[Result]:
+    """Do the same work as each of `size` ranks, and give all results.
+
+    `narrow` is what they gather where GPUs would read each other's memory.
+    """
     shared = _Shared(size)
 
     def one(rank: int) -> Result:
-        exchange = InThreads(shared, rank, size)
+        exchange = InThreads(shared, rank, size, narrow=narrow)
         try:
             return work(exchange)
         except BaseException:

@@ -193,25 +193,40 @@ def test_what_rank_0_saves_is_what_all_have_counted(scene: Scene) -> None:
         {"coarse_until": ((0.5, 2),)},
     ],
 )
-def test_every_schedule_keeps_replicas_the_same(scene: Scene, constants: dict[str, Any]) -> None:
+@pytest.mark.parametrize("narrow", [False, True])
+def test_every_schedule_keeps_replicas_the_same(
+    scene: Scene, constants: dict[str, Any], narrow: bool
+) -> None:
     config = settings(strategy="budget")
-    both = in_threads(2, lambda exchange: trained(scene, config, exchange, constants=constants))
+
+    def train(exchange: Exchange) -> Training:
+        return trained(scene, config, exchange, constants=constants)
+
+    both = in_threads(2, train, narrow=narrow)
     assert_same(both[0].gaussians, both[1].gaussians)
     assert len(both[0].gaussians) > len(scene.points)
 
 
+@pytest.mark.parametrize("narrow", [False, True])
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 3)])
 def test_a_run_goes_on_with_another_number_of_replicas(
-    scene: Scene, tmp_path: Path, before: int, after: int
+    scene: Scene, tmp_path: Path, before: int, after: int, narrow: bool
 ) -> None:
     config = settings()
-    first = in_threads(before, lambda exchange: trained(scene, config, exchange, until=8))[0]
-    path = save_checkpoint(first.checkpoint(0.0, ()), tmp_path)
+
+    def train(exchange: Exchange) -> Training:
+        return trained(scene, config, exchange, until=6)
+
+    first = in_threads(before, train, narrow=narrow and before > 1)[0].checkpoint(0.0, ())
+    pending = first.adam.get("pending", {})
+    assert bool(pending) == (before > 1)
+    assert all(one.dtype == torch.float32 for one in pending.values())
+    path = save_checkpoint(first, tmp_path)
 
     def go_on(exchange: Exchange) -> Training:
         return trained(scene, config, exchange, checkpoint=load_checkpoint(path))
 
-    replicas = in_threads(after, go_on)
+    replicas = in_threads(after, go_on, narrow=narrow and after > 1)
     assert replicas[0].step == config.iterations
     for other in replicas[1:]:
         assert_same(replicas[0].gaussians, other.gaussians)

@@ -28,10 +28,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 ARCHITECTURES = ("8.0", "8.9", "9.0+PTX")
-KERNELS = 33
+KERNELS = 38
 """For each: Adam of 4 degrees for all rows and for visible ones, 4 of the loss, 3 of pairs; sums
-of views of 4 degrees, the first and others; of 2, 4 and 8 GPUs sums, and Adam for all rows and
-for visible ones; and where these meet."""
+of views of 4 degrees and narrow ones of the last, the first and others; for 2, 4 and 8 GPUs who
+has seen what, sums, and Adam for all rows and for visible ones; and where these meet."""
 
 LAUNCHES = """
 import contextlib, json, sys

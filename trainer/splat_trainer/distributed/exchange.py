@@ -33,6 +33,10 @@ class Exchange(Protocol):
     def size(self) -> int:
         """How many there are."""
 
+    @property
+    def narrow(self) -> bool:
+        """Whether what is gathered in `memory` is to be narrow (`Gathered`)."""
+
     def memory(self, floats: int, most: int) -> Tensor:
         """Memory on this rank's device in which it gathers gradients, until the next call.
 
@@ -64,6 +68,7 @@ class Alone:
 
     rank = 0
     size = 1
+    narrow = False
 
     def __init__(self, device: torch.device) -> None:
         self._device = device

@@ -12,7 +12,14 @@ from torch import Tensor
 
 from splat_trainer.distributed.cuda_ipc import TOLD_BYTES, Opened, told
 from splat_trainer.kernels.self_check import DisagreementError, agree
-from splat_trainer.optimize.gathered import Gathered, floats_for, gather, gradient_shapes
+from splat_trainer.optimize.gathered import (
+    Gathered,
+    check_fused,
+    floats_for,
+    gather,
+    gather_for,
+    gradient_shapes,
+)
 from splat_trainer.optimize.scattered import Scattered, scattered_step_for
 
 _log = logging.getLogger(__name__)
@@ -153,13 +160,14 @@ def check_sums(peers: Peers, rank: int, device: torch.device, count: int = 3_333
     generator = torch.Generator().manual_seed(rank)
     found, wanted = [], []
     for _ in range(2):
-        gathered = Gathered(peers.memory(floats_for(shapes), 0), shapes)
+        memory = peers.memory(floats_for(shapes, narrow=True), 0)
+        gathered = Gathered(memory, shapes, narrow=True)
         gradients = [torch.randn(shape, generator=generator).to(device) for shape in shapes]
         rows = (torch.rand(count, generator=generator) < 0.5).to(device)
         gather(gathered, gradients, rows, first=True)
-        right = [one.clone() for one in _parts(gathered)]
+        right = [one.to(torch.float32, copy=True) for one in gathered.parts]
         with peers.sums_of_all(gathered) as sums:
-            found += _parts(sums.whole())
+            found += sums.whole().parts
         for one in right:
             dist.all_reduce(one)
         wanted += right
@@ -172,7 +180,7 @@ def meet_if_kernels_work(size: int, device: torch.device) -> Meet:
     This rank meets nobody but itself in it, and reads nobody else.
 
     Raises:
-        RuntimeError, and what Triton raises: they do not work here.
+        RuntimeError, DisagreementError, and what Triton raises: they do not work here.
     """
     from splat_trainer.distributed.meeting_kernel import MOST, meet  # noqa: PLC0415 - Triton
 
@@ -180,14 +188,13 @@ def meet_if_kernels_work(size: int, device: torch.device) -> Meet:
         raise RuntimeError(f"there are more than {MOST} GPUs")
     if scattered_step_for(device) is None:
         raise RuntimeError("the kernels that would do so are not used here")
+    gather_here = gather_for(device)
+    if gather_here is not gather:
+        check_fused(gather_here, narrow=True)
     word = torch.zeros(1, dtype=torch.int32, device=device)
     meet(torch.tensor([word.data_ptr()], device=device), 0, 1, 1)
     torch.cuda.synchronize(device)
     return meet
-
-
-def _parts(gathered: Gathered) -> list[Tensor]:
-    return [*gathered.gradients, gathered.times_seen]
 
 
 def _tell(what: bytes, size: int, device: torch.device) -> Sequence[bytes]:

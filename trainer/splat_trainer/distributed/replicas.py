@@ -73,6 +73,11 @@ class Replicas:
         with _or_lost():
             self._peers = peers_if_right(rank, size, device) if device.type == "cuda" else None
 
+    @property
+    def narrow(self) -> bool:
+        """See `Exchange`: where GPUs read each other's memory, the link is what they wait for."""
+        return self._peers is not None
+
     def memory(self, floats: int, most: int) -> Tensor:
         """See `Exchange`."""
         if self._peers:

@@ -34,9 +34,10 @@ def fused_gather(
 
 def launch_all_variants() -> None:
     """Launch each kernel that trainings use, on the CPU's memory: to compile without a GPU."""
-    for degree in (3, 2, 1, 0):
+    for degree, narrow in ((3, True), (3, False), (2, False), (1, False), (0, False)):
         shapes = gradient_shapes(1, degree)
-        total = Gathered(torch.zeros(floats_for(shapes)), shapes)
+        memory = torch.zeros(floats_for(shapes, narrow=narrow))
+        total = Gathered(memory, shapes, narrow=narrow)
         for first in (True, False):
             gradients = [torch.zeros(shape) for shape in shapes]
             fused_gather(total, gradients, torch.ones(1, dtype=torch.bool), first=first)

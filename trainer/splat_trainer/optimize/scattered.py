@@ -25,10 +25,11 @@ class Scattered:
     own: Gathered
 
     def whole(self) -> Gathered:
-        """The sums of all, in memory of their own."""
+        """The sums of all, in memory of their own, none of it narrow."""
         from splat_trainer.optimize.scattered_kernel import sum_up  # noqa: PLC0415 - Triton
 
-        total = Gathered(torch.empty_like(self.own.flat), self.own.shapes)
+        shapes = self.own.shapes
+        total = Gathered(self.own.flat.new_empty(floats_for(shapes)), shapes)
         sum_up(self, total)
         return total
 
@@ -71,6 +72,7 @@ def check_fused(
     ranks: int = 2,
     count: int = 333,
     degree: int = 3,
+    narrow: bool = True,
 ) -> None:
     """Compare a step of all rows and one of visible ones with those of plain PyTorch.
 
@@ -83,8 +85,9 @@ def check_fused(
     def draw() -> list[Tensor]:
         return [torch.randn(shape, generator=generator).to(device) for shape in shapes]
 
+    floats = floats_for(shapes, narrow=narrow)
     gathered = [
-        Gathered(torch.full((floats_for(shapes),), 5.0, device=device), shapes)
+        Gathered(torch.full((floats,), 5.0, device=device), shapes, narrow=narrow)
         for _ in range(ranks)
     ]
     for one in gathered:
@@ -93,12 +96,12 @@ def check_fused(
     addresses = torch.tensor([one.flat.data_ptr() for one in gathered], device=device)
     scattered = Scattered(addresses, gathered[0])
     whole = [
-        torch.stack([one.gradients[index] for one in gathered]).sum(0)
+        torch.stack([one.gradients[index].float() for one in gathered]).sum(0)
         for index in range(len(shapes))
     ]
     seen = torch.stack([one.times_seen for one in gathered]).sum(0)
     summed = scattered.whole()
-    agree([*summed.gradients, summed.times_seen], [*whole, seen], relative=1e-6)
+    agree(summed.parts, [*whole, seen], relative=1e-6)
 
     rates = drawn_rates(generator).to(device)
     leaves, first = draw(), draw()

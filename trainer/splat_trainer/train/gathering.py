@@ -104,7 +104,7 @@ class Gathering:
             own = self._whole_sums()
             with self._exchange.sums_of_all(own) as sums:
                 whole = sums.whole()
-            own.flat.copy_(whole.flat)
+            own.take(whole)
             self._looks = 1
             self._gradients_told = True
 
@@ -117,7 +117,9 @@ class Gathering:
         gradients = zip(names, sums.gradients, strict=True)
         pending = {**dict(gradients), "seen": sums.times_seen}
         # Copies: a file of a part of a memory holds all of it, which has room for growth.
-        return {"pending": {name: one.clone() for name, one in pending.items()}}
+        return {
+            "pending": {name: one.to(torch.float32, copy=True) for name, one in pending.items()}
+        }
 
     @torch.no_grad()
     def load_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
@@ -146,9 +148,11 @@ class Gathering:
         shapes = [leaf.shape for _, leaf in self._optimizer.gaussians]
         if self._sums is None or self._sums.shapes != shapes:
             self._sums = None  # its memory goes first
-            floats = floats_for(shapes)
+            narrow = self._exchange.narrow
+            floats = floats_for(shapes, narrow=narrow)
             most = 0
             if self._grows_to is not None:
-                most = floats_for([torch.Size((self._grows_to, *one[1:])) for one in shapes])
-            self._sums = Gathered(self._exchange.memory(floats, most), shapes)
+                grown = [torch.Size((self._grows_to, *one[1:])) for one in shapes]
+                most = floats_for(grown, narrow=narrow)
+            self._sums = Gathered(self._exchange.memory(floats, most), shapes, narrow=narrow)
         return self._sums
