@@ -10,17 +10,14 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from splat_trainer.distributed.exchange import Alone, Exchange
+from splat_trainer.distributed.exchange import Exchange
 from splat_trainer.distributed.rank import Rank
 from splat_trainer.distributed.replicas import Replicas, join
-from splat_trainer.optimize.gathered import (
-    Gathered,
-    floats_for,
-    gather,
-    gather_for,
-    gradient_shapes,
-)
+from splat_trainer.optimize.gathered import Gathered, floats_for, gather_for, gradient_shapes
 from tests.unit.distributed.test_replicas import NoLeash
+
+Look = tuple[list[torch.Tensor], torch.Tensor]
+"""Gradients, and the rows that it saw."""
 
 
 def exchange(
@@ -30,7 +27,7 @@ def exchange(
     os.environ.update({"NCCL_HOSTID": f"rank-{number}"} if gpus == 1 else {}, **environ)
     device = torch.device("cuda", number % gpus)
     torch.cuda.set_device(device)
-    gather_here = gather_for(device)
+    gather = gather_for(device)
     with patch.object(Rank, "gpu", device.index):
         join(Rank(number, 2, "cuda", folder, 0, (), os.getppid()))
     replicas = Replicas(number, 2, device, NoLeash())
@@ -41,32 +38,38 @@ def exchange(
             looks = [look(shapes, seed, device) for seed in range(4)]
             gathered = memory_for(shapes, replicas)
             for first, (gradients, rows) in zip((True, False), looks[number::2], strict=True):
-                gather_here(gathered, gradients, rows, first=first)
+                gather(gathered, gradients, rows, first=first)
             with replicas.sums_of_all(gathered) as sums:
                 total = sums.whole()
-            both = [memory_for(shapes, Alone(device), narrow=replicas.narrow) for _ in range(2)]
-            for rank, one in enumerate(both):
-                for first, (gradients, rows) in zip((True, False), looks[rank::2], strict=True):
-                    gather(one, gradients, rows, first=first)
-            for found, *parts in zip(total.parts, *(one.parts for one in both), strict=True):
-                right = parts[0].float() + parts[1].float()
-                told["off"].append(float((found - right).abs().max()))
+            told["off"] += off_by(total, looks, narrow=replicas.narrow)
     says.send(told)
     torch.distributed.barrier()
     os._exit(0)
 
 
-def memory_for(
-    shapes: list[torch.Size], exchange: Exchange, *, narrow: bool | None = None
-) -> Gathered:
-    narrow = exchange.narrow if narrow is None else narrow
-    memory = exchange.memory(floats_for(shapes, narrow=narrow), 0)
-    return Gathered(memory, shapes, narrow=narrow)
+def memory_for(shapes: list[torch.Size], exchange: Exchange) -> Gathered:
+    memory = exchange.memory(floats_for(shapes, narrow=exchange.narrow), 0)
+    return Gathered(memory, shapes, narrow=exchange.narrow)
 
 
-def look(
-    shapes: list[torch.Size], seed: int, device: torch.device
-) -> tuple[list[torch.Tensor], torch.Tensor]:
+def off_by(total: Gathered, looks: list[Look], *, narrow: bool) -> list[float]:
+    """By how much each part is not the sum of all looks, those of a rank rounded one by one."""
+    off = []
+    for index, found in enumerate(total.parts):
+        rounds = narrow and index == len(total.gradients) - 1
+        right = torch.zeros_like(found)
+        for rank in range(2):
+            own = torch.zeros_like(found)
+            for gradients, rows in looks[rank::2]:
+                one = [*gradients, torch.ones_like(rows, dtype=torch.float32)][index]
+                own += one * rows.view(-1, *[1] * (one.dim() - 1))
+                own = own.bfloat16().float() if rounds else own
+            right += own
+        off.append(float((found - right).abs().max()))
+    return off
+
+
+def look(shapes: list[torch.Size], seed: int, device: torch.device) -> Look:
     generator = torch.Generator(device).manual_seed(seed)
     gradients = [torch.randn(shape, generator=generator, device=device) for shape in shapes]
     return gradients, torch.rand(shapes[0][0], generator=generator, device=device) < 0.4
