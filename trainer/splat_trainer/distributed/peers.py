@@ -175,7 +175,7 @@ def check_sums(peers: Peers, rank: int, device: torch.device, count: int = 3_333
 
 
 def meet_if_kernels_work(size: int, device: torch.device) -> Meet:
-    """The kernel in which so many ranks meet, once it and those that read all of them did work.
+    """The kernel in which so many ranks meet, once it did work, and those that gather and read.
 
     This rank meets nobody but itself in it, and reads nobody else.
 
