@@ -35,7 +35,10 @@ class Exchange(Protocol):
 
     @property
     def narrow(self) -> bool:
-        """Whether what is gathered in `memory` is to be narrow (`Gathered`)."""
+        """Whether what is gathered in `memory` is to be narrow (`Gathered`).
+
+        It is where `sums_of_all` are `Scattered`.
+        """
 
     def memory(self, floats: int, most: int) -> Tensor:
         """Memory on this rank's device in which it gathers gradients, until the next call.

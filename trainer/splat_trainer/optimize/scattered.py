@@ -19,7 +19,10 @@ from splat_trainer.optimize.gathered import Gathered, floats_for, gather, gradie
 
 @dataclass(frozen=True)
 class Scattered:
-    """`addresses` [R] int64 are where the sums of each of R ranks lie, all laid out like `own`."""
+    """`addresses` [R] int64 are where the sums of each of R ranks lie, all laid out like `own`.
+
+    They are narrow ones (`Gathered`): the link between GPUs is what a step waits for.
+    """
 
     addresses: Tensor
     own: Gathered
@@ -72,7 +75,6 @@ def check_fused(
     ranks: int = 2,
     count: int = 333,
     degree: int = 3,
-    narrow: bool = True,
 ) -> None:
     """Compare a step of all rows and one of visible ones with those of plain PyTorch.
 
@@ -85,9 +87,9 @@ def check_fused(
     def draw() -> list[Tensor]:
         return [torch.randn(shape, generator=generator).to(device) for shape in shapes]
 
-    floats = floats_for(shapes, narrow=narrow)
+    floats = floats_for(shapes, narrow=True)
     gathered = [
-        Gathered(torch.full((floats,), 5.0, device=device), shapes, narrow=narrow)
+        Gathered(torch.full((floats,), 5.0, device=device), shapes, narrow=True)
         for _ in range(ranks)
     ]
     for one in gathered:

@@ -46,8 +46,7 @@ def step_scattered(
         *(tensor for three in together for tensor in three),
         gradients.addresses, _seen_by(gradients), *parts, rates,
         *ends, count, betas[1], 1 - betas[0], 1 - betas[1], epsilon,
-        RANKS=len(gradients.addresses), SH=sh_width, NARROW=gradients.own.narrow,
-        VISIBLE=visible_only, BLOCK=_BLOCK,
+        RANKS=len(gradients.addresses), SH=sh_width, VISIBLE=visible_only, BLOCK=_BLOCK,
     )  # fmt: skip
 
 
@@ -59,7 +58,7 @@ def sum_up(gradients: Scattered, total: Gathered) -> None:
     _, *parts = _parts(gradients.own)
     _sum_up[(last,)](
         gradients.addresses, _seen_by(gradients), *total.parts, *parts, *ends, count,
-        RANKS=len(gradients.addresses), SH=sh_width, NARROW=gradients.own.narrow, BLOCK=_BLOCK,
+        RANKS=len(gradients.addresses), SH=sh_width, BLOCK=_BLOCK,
     )  # fmt: skip
 
 
@@ -175,8 +174,7 @@ def _step(
     leaf3, first3, second3, leaf4, first4, second4,
     addresses, seen_by, part1, part2, part3, part4,
     rates, end0, end1, end2, end3, count, beta2, share1, share2, epsilon,
-    RANKS: tl.constexpr, SH: tl.constexpr, NARROW: tl.constexpr, VISIBLE: tl.constexpr,
-    BLOCK: tl.constexpr,
+    RANKS: tl.constexpr, SH: tl.constexpr, VISIBLE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Each program steps one block of one parameter; `rates` are those of `adam_step`."""
     block = tl.program_id(0)
@@ -200,7 +198,7 @@ def _step(
     else:
         _step_block(leaf4, first4, second4, addresses, part4, seen_by, rates + 4, rates + 5,
                     shares, block - end3, count, beta2, share1, share2, epsilon,
-                    RANKS, SH, 3, NARROW, VISIBLE, BLOCK)  # fmt: skip
+                    RANKS, SH, 3, True, VISIBLE, BLOCK)  # fmt: skip
 
 
 @triton.jit
@@ -224,7 +222,7 @@ def _sum_block(
 def _sum_up(
     addresses, seen_by, total0, total1, total2, total3, total4, total5,
     part1, part2, part3, part4, part5, end0, end1, end2, end3, end4, count,
-    RANKS: tl.constexpr, SH: tl.constexpr, NARROW: tl.constexpr, BLOCK: tl.constexpr,
+    RANKS: tl.constexpr, SH: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Each program sums one block of one parameter, or of the counts, which are the last part."""
     block = tl.program_id(0)
@@ -237,6 +235,6 @@ def _sum_up(
     elif block < end3:
         _sum_block(addresses, part3, seen_by, total3, block - end2, count, RANKS, 1, False, BLOCK)
     elif block < end4:
-        _sum_block(addresses, part4, seen_by, total4, block - end3, count, RANKS, SH, NARROW, BLOCK)
+        _sum_block(addresses, part4, seen_by, total4, block - end3, count, RANKS, SH, True, BLOCK)
     else:
         _sum_block(addresses, part5, seen_by, total5, block - end4, count, RANKS, 1, False, BLOCK)
