@@ -18,6 +18,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
+from benchmarks.gpu_clock import GpuClock
 from benchmarks.step import CUDA, around_points
 from splat_trainer.capture.load import load_scene
 from splat_trainer.capture.scene import Scene
@@ -98,19 +99,13 @@ def by_the_gpu(call: Callable[[], object], calls: int, repeat: int) -> float:
     call()
     series: list[float] = []
     for _ in range(repeat):
-        started, ended = _event(), _event()
         torch.cuda.synchronize()
-        started.record()  # type: ignore[no-untyped-call]
-        for _ in range(calls):
-            call()
-        ended.record()  # type: ignore[no-untyped-call]
+        with GpuClock() as clock:
+            for _ in range(calls):
+                call()
         torch.cuda.synchronize()
-        series.append(started.elapsed_time(ended) / calls)  # type: ignore[no-untyped-call]
+        series.append(clock.milliseconds() / calls)
     return median(series)
-
-
-def _event() -> torch.cuda.Event:
-    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from benchmarks.gpu_clock import GpuClock
 from splat_trainer.optimize.adam_step import RATES
 from splat_trainer.optimize.gathered import Gathered, floats_for, gradient_shapes
 from splat_trainer.optimize.scattered import Scattered, check_fused
@@ -108,24 +109,17 @@ def milliseconds(works: Sequence[Callable[[], object]], repeat: int) -> float:
     for _ in range(_WARM_UP + repeat):
         for one in empty:
             one.zero_()
-        events = []
+        clocks = []
         for device, work in zip(_GPUS, works, strict=False):
             with torch.cuda.device(device):
-                begun, ended = _event(), _event()
                 torch.cuda._sleep(_HEAD_START)  # type: ignore[no-untyped-call]
-                begun.record()  # type: ignore[no-untyped-call]
-                work()
-                ended.record()  # type: ignore[no-untyped-call]
-                events.append((begun, ended))
+                with GpuClock() as clock:
+                    work()
+                clocks.append(clock)
         for device in _GPUS:
             torch.cuda.synchronize(device)
-        times = [begun.elapsed_time(ended) for begun, ended in events]  # type: ignore[no-untyped-call]
-        taken.append(max(times))
-    return float(median(taken[_WARM_UP:]))
-
-
-def _event() -> torch.cuda.Event:
-    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        taken.append(max(clock.milliseconds() for clock in clocks))
+    return median(taken[_WARM_UP:])
 
 
 def copy_rate(size: int, repeat: int) -> float:

@@ -64,9 +64,10 @@ def main() -> None:
     if device.type == "cpu":
         steps, side = steps or 1_200, side or 96
     begun = time.monotonic()
-    where = f"{torch.get_num_threads()} threads"
-    print(f"{torch.cuda.get_device_name() if device.type == 'cuda' else where}", end="")
-    print(f", torch {torch.__version__}\n\n| scene | seed | PSNR | rounded | higher by |")
+    on_gpu = device.type == "cuda"
+    where = torch.cuda.get_device_name() if on_gpu else f"{torch.get_num_threads()} threads"
+    print(f"{where}, torch {torch.__version__}\n")
+    print("| scene | seed | PSNR | rounded | higher by |")
     print("|---|---|---|---|---|")
     for capture in arguments.captures:
         differences = []

@@ -1,8 +1,10 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from splat_trainer.optimize.gathered import Gathered, floats_for, gather, gradient_shapes
+from splat_trainer.optimize.scattered import Scattered
 
 
 @given(st.integers(1, 90), st.integers(0, 3), st.integers(1, 4), st.integers(0, 99), st.booleans())
@@ -62,3 +64,10 @@ def test_sums_that_are_narrow_take_over_those_that_are_not_and_the_other_way_rou
     for found, wanted in zip(back.parts, wide.parts, strict=True):
         assert torch.allclose(found, wanted, rtol=2**-8)
     assert torch.equal(back.times_seen, wide.times_seen)
+
+
+def test_only_narrow_sums_are_scattered() -> None:
+    shapes = gradient_shapes(3, 1)
+    wide = Gathered(torch.zeros(floats_for(shapes)), shapes)
+    with pytest.raises(ValueError, match="narrow"):
+        Scattered(torch.zeros(2, dtype=torch.int64), wide)

@@ -11,7 +11,7 @@ from splat_trainer.kernels.self_check import agree, use_if_right
 PART = 64
 """Parts begin at multiples of this many floats, for kernels that read 16 bytes at once."""
 
-NARROW = torch.bfloat16
+_NARROW = torch.bfloat16
 """What the last gradients are stored as where they are narrow, as PyTorch's own hook for replicas
 compresses all of them (torch/distributed/algorithms/ddp_comm_hooks, bf16_compress_hook)."""
 
@@ -66,7 +66,7 @@ def floats_for(shapes: Sequence[torch.Size], *, narrow: bool = False) -> int:
 
 def _kinds(shapes: Sequence[torch.Size], narrow: bool) -> list[tuple[torch.Size, torch.dtype]]:
     """What each part is: the gradients, then the counts."""
-    last = NARROW if narrow else torch.float32
+    last = _NARROW if narrow else torch.float32
     kinds = [*[torch.float32] * (len(shapes) - 1), last, torch.float32]
     return [*zip([*shapes, shapes[0][:1]], kinds, strict=True)]
 

@@ -21,11 +21,16 @@ from splat_trainer.optimize.gathered import Gathered, floats_for, gather, gradie
 class Scattered:
     """`addresses` [R] int64 are where the sums of each of R ranks lie, all laid out like `own`.
 
-    They are narrow ones (`Gathered`): the link between GPUs is what a step waits for.
+    They are narrow ones (`Gathered`): the link between GPUs is what a step waits for. Others are
+    refused with a ValueError, for whoever reads them would take them for what they are not.
     """
 
     addresses: Tensor
     own: Gathered
+
+    def __post_init__(self) -> None:
+        if not self.own.narrow:
+            raise ValueError("GPUs read each other's gradients where these are narrow only")
 
     def whole(self) -> Gathered:
         """The sums of all, in memory of their own, none of it narrow."""
